@@ -1,0 +1,50 @@
+# FedKeeper's verbs. `make` alone lists them. Everything runs in .venv, which every target makes or brings up to date first.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+JOBS ?= 2
+
+.PHONY: help env demo test test-all lint format docs wheel lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+env: ## .venv with FedKeeper, every extra and the development tools (PYTHON=python3.12 chooses the interpreter)
+	@sh tools/env.sh
+
+demo: env ## the sample spec: deploy, start, remove
+	@sh tools/demo.sh
+
+test: lint ## lint, then every test that is not marked slow (JOBS=2 at once)
+	$(BIN)/pytest -n $(JOBS) -m "not slow"
+
+test-all: lint ## lint, then every test
+	$(BIN)/pytest -n $(JOBS)
+
+lint: env ## ruff, mypy and import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: env ## lay the code out and repair what ruff can repair
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+docs: env ## write docs/spec.md and docs/cli.md again, from the schema and the command line
+	$(BIN)/python -m fedkeeper.spec.docs >docs/spec.md.new && mv docs/spec.md.new docs/spec.md
+	$(BIN)/python -m fedkeeper.cli.reference >docs/cli.md.new && mv docs/cli.md.new docs/cli.md
+
+wheel: env ## dist/fedkeeper-*.whl
+	rm -rf build
+	$(BIN)/python -m build --wheel --outdir dist
+	rm -rf build
+
+lock: env ## take the newest versions that fit and write them to requirements.lock
+	$(BIN)/python -m pip install -qq --upgrade --upgrade-strategy eager -e '.[dev]'
+	@{ grep '^# The versions' requirements.lock; $(BIN)/python -c 'import sys; print("# python %d.%d" % sys.version_info[:2])'; \
+	  $(BIN)/python -m pip freeze --exclude-editable; } >requirements.lock.new && mv requirements.lock.new requirements.lock
+
+clean: ## remove what make made: .venv, dist, caches
+	rm -rf .venv build dist fedkeeper.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -path ./.git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,150 @@
+"""Which functions a fabric wants, and on which cluster: pure, but for reading the files that go into the zips.
+
+server cluster:   fl_server_init, fl_server_aggregator, fl_evaluator, fl_invoker-<cluster> for every cluster with relay clients
+client clusters:  fl_client (weights: store), fl_client_relay (weights: relay), or one each with isolation: client
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from fedkeeper.deploy import package
+from fedkeeper.deploy.package import Package
+from fedkeeper.errors import DeployError
+from fedkeeper.model import Cluster, Fabric, FunctionConfig, FunctionSpec, Json, Role
+from fedkeeper.naming import client_function, function_name, invoker_function
+from fedkeeper.providers.base import Capabilities
+
+_PLACEHOLDER = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True)
+class Modules:
+    """Modules that are named only in strings, which the packager adds: store, strategy, callers by provider ("module:Class")."""
+
+    store: str
+    strategy: Sequence[str]
+    callers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One function and the zip it is made of."""
+
+    spec: FunctionSpec
+    package: Package
+
+
+class Resources:
+    """Makes the wanted functions of one fabric; zips are built once per (role, provider, weights)."""
+
+    def __init__(self, fabric: Fabric, capabilities: Mapping[str, Capabilities], modules: Modules) -> None:
+        self.fabric = fabric
+        self.capabilities = capabilities
+        self.modules = modules
+        self._packages: dict[tuple[Role, str, str], Package] = {}
+
+    def wanted(self) -> list[Wanted]:
+        return [*self._server(), *self._clients()]
+
+    def nodeinfo(self, cluster: Cluster, role: Role = Role.NODEINFO) -> Wanted:
+        """The test function of `check --deploy`; never part of `wanted`."""
+        return self._make(
+            f"{self.fabric.name}-check-{role}", cluster, role, self._package(role, cluster.provider, "none"), store=False
+        )
+
+    def _server(self) -> Iterator[Wanted]:
+        cluster = self.fabric.clusters[self.fabric.server_cluster]
+        for role in (Role.INIT, Role.AGGREGATOR, Role.EVALUATOR):
+            name = function_name(self.fabric.name, role)
+            yield self._make(name, cluster, role, self._package(role, cluster.provider, "store"), store=True)
+        relayed = dict.fromkeys(client.cluster for client in self.fabric.clients if client.weights == "relay")
+        for name in relayed:
+            yield self._invoker(cluster, self.fabric.clusters[name])
+
+    def _clients(self) -> Iterator[Wanted]:
+        seen = set()
+        for client in self.fabric.clients:
+            name, cluster = client_function(self.fabric.name, client), self.fabric.clusters[client.cluster]
+            if (name, cluster.name) in seen:
+                continue
+            seen.add((name, cluster.name))
+            yield self._make(
+                name,
+                cluster,
+                Role.CLIENT,
+                self._package(Role.CLIENT, cluster.provider, client.weights),
+                store=client.weights == "store",
+            )
+
+    def _invoker(self, server: Cluster, callee: Cluster) -> Wanted:
+        caller = self.modules.callers[callee.provider]
+        made = self._package(Role.INVOKER, server.provider, callee.provider)
+        environment = {"FEDKEEPER_CALLEE": json.dumps({"caller": caller, "settings": dict(callee.settings)}, sort_keys=True)}
+        name = invoker_function(self.fabric.name, callee.name)
+        return self._make(name, server, Role.INVOKER, made, store=True, environment=environment, secret_source=callee.settings)
+
+    def _make(
+        self,
+        name: str,
+        cluster: Cluster,
+        role: Role,
+        made: Package,
+        *,
+        store: bool,
+        environment: Mapping[str, str] | None = None,
+        secret_source: Mapping[str, Json] | None = None,
+    ) -> Wanted:
+        config = self.fabric.functions.get(role, FunctionConfig())
+        plain, secrets = self._store_binding() if store else ({}, {})
+        # A placeholder "${env:NAME}" in a callee's settings is resolved by the caller from the function's own variable NAME.
+        secrets |= {name: name for name in _PLACEHOLDER.findall(json.dumps(dict(secret_source or {})))}
+        if self.capabilities[cluster.name].shares_host:
+            plain["FEDKEEPER_CACHE"] = str(self.fabric.root / ".fedkeeper" / "cache")
+        spec = FunctionSpec(
+            name=name, fabric=self.fabric.name, cluster=cluster.name, role=role, package=made.digest,
+            memory_mb=config.memory_mb, timeout_s=config.timeout_s, environment={**plain, **(environment or {})},
+            secrets=secrets, options=config.options.get(cluster.provider, {}), requirements=made.requirements,
+        )  # fmt: skip
+        return Wanted(spec, made)
+
+    def _store_binding(self) -> tuple[dict[str, str], dict[str, str]]:
+        """The store's URL, as a secret when the spec names it by a variable."""
+        if match := _PLACEHOLDER.fullmatch(self.fabric.store):
+            return {}, {"FEDKEEPER_STORE": match.group(1)}
+        if _PLACEHOLDER.search(self.fabric.store):
+            raise DeployError("store: the whole URL must be one ${env:NAME}", hint="put the complete URL into one variable")
+        return {"FEDKEEPER_STORE": self.fabric.store}, {}
+
+    def _package(self, role: Role, provider: str, variant: str) -> Package:
+        key = (role, provider, variant)
+        if key not in self._packages:
+            self._packages[key] = self._build(role, provider, variant)
+        return self._packages[key]
+
+    def _build(self, role: Role, provider: str, variant: str) -> Package:
+        config = self.fabric.functions.get(role, FunctionConfig())
+        with_task = role in (Role.INIT, Role.CLIENT, Role.EVALUATOR)
+        modules = [] if variant in ("none", "relay") else [self.modules.store]
+        if role is Role.AGGREGATOR:
+            modules += self.modules.strategy
+        if role is Role.INVOKER:
+            modules.append(self.modules.callers[variant].split(":")[0])
+        sample = self.fabric.data.sample if with_task else None
+        return package.build(
+            role,
+            provider,
+            modules=modules,
+            task=self._task if with_task else None,
+            data={f"data/{sample}": package.sample_bytes(sample)} if sample else None,
+            folder=Path(config.path) if config.path else None,
+        )
+
+    @cached_property
+    def _task(self) -> package.TaskFiles:
+        return package.task_files(self.fabric.training.task, self.fabric.task_files, self.fabric.requirements)

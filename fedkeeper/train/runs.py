@@ -1,0 +1,115 @@
+"""The run record: what a run needs to be found, shown and resumed. On disk before its first invocation.
+
+    record("run", id) = {run, fabric, created, spec_file, spec_text, overrides, deploy_digest, run_digest, end: null | {...}}
+
+The spec's text is kept as it was, so that `resume` trains what `start` began even when the file has changed. It holds no secret.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from fedkeeper.errors import RunBusy, RunNotFound, UsageError
+from fedkeeper.model import Json
+from fedkeeper.stores.base import Store
+
+_KIND = "run"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """`end` is the finished run's summary, None while it is unfinished."""
+
+    run: str
+    fabric: str
+    created: float
+    spec_file: str
+    spec_text: str
+    overrides: tuple[tuple[str, str], ...]
+    deploy_digest: str
+    run_digest: str
+    end: dict[str, Json] | None = None
+
+    def save(self, store: Store) -> None:
+        store.put_record(_KIND, self.run, asdict(self))
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One line of `fedkeeper runs`."""
+
+    run: str
+    state: Literal["running", "finished", "unfinished"]
+    created: float
+    rounds: int
+    accuracy: float | None
+    stop_reason: str | None
+
+
+def new_run_id(now: float | None = None) -> str:
+    """Sorts by time; the tail keeps two runs of one second apart."""
+    return time.strftime("%Y%m%d-%H%M%S", time.localtime(now)) + "-" + secrets.token_hex(2)
+
+
+def load(store: Store, run: str) -> RunRecord:
+    data = store.get_record(_KIND, run)
+    if data is None:
+        raise RunNotFound(f"there is no run {run}")
+    return _from_json(data)
+
+
+def of_fabric(store: Store, fabric: str) -> list[RunRecord]:
+    """Oldest first."""
+    records = [_from_json(data) for data in store.records(_KIND).values() if data["fabric"] == fabric]
+    return sorted(records, key=lambda record: (record.created, record.run))
+
+
+def latest(store: Store, fabric: str, *, unfinished: bool = False) -> RunRecord:
+    """The newest run, or the newest that has not finished."""
+    found = [record for record in of_fabric(store, fabric) if record.end is None or not unfinished]
+    if not found:
+        raise RunNotFound(f"{fabric} has no {'unfinished ' if unfinished else ''}run", hint="`fedkeeper start` begins one")
+    return found[-1]
+
+
+def create(store: Store, record: RunRecord) -> None:
+    """Refuses an id that is taken."""
+    if store.get_record(_KIND, record.run) is not None:
+        raise UsageError(f"there is already a run {record.run}", hint="`fedkeeper resume` goes on with it")
+    record.save(store)
+
+
+def summarise(store: Store, records: Sequence[RunRecord]) -> list[RunSummary]:
+    return [_summary(store, record) for record in records]
+
+
+def is_running(store: Store, run: str) -> bool:
+    """Whether an orchestrator holds the run now."""
+    try:
+        with store.lease(run):
+            return False
+    except RunBusy:
+        return True
+
+
+def _summary(store: Store, record: RunRecord) -> RunSummary:
+    if record.end is not None:
+        end = record.end
+        return RunSummary(record.run, "finished", record.created, end["rounds"], end["accuracy"], end["stop_reason"])
+    rounds, accuracy = 0, None
+    for event in store.read_events(record.run):
+        if event["type"] == "committed":
+            rounds = event["round"]
+        elif event["type"] == "evaluated":
+            accuracy = event["accuracy"]
+    state: Literal["running", "unfinished"] = "running" if is_running(store, record.run) else "unfinished"
+    return RunSummary(record.run, state, record.created, rounds, accuracy, None)
+
+
+def _from_json(data: dict[str, Json]) -> RunRecord:
+    overrides = tuple((path, value) for path, value in data["overrides"])
+    return RunRecord(**{**data, "overrides": overrides})

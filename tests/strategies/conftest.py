@@ -1,0 +1,19 @@
+"""A file store for blobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from fedkeeper.stores.file import FileStore
+
+# A loaded machine must not fail a property (no deadline), and a failure must come back (no random examples).
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    return FileStore(f"file:{tmp_path}/store")
