@@ -40,10 +40,8 @@ wheel: env ## dist/fedkeeper-*.whl
 	$(BIN)/python -m build --wheel --outdir dist
 	rm -rf build
 
-lock: env ## take the newest versions that fit and write them to requirements.lock
-	$(BIN)/python -m pip install -qq --upgrade --upgrade-strategy eager -e '.[dev]'
-	@{ grep '^# The versions' requirements.lock; $(BIN)/python -c 'import sys; print("# python %d.%d" % sys.version_info[:2])'; \
-	  $(BIN)/python -m pip freeze --exclude-editable; } >requirements.lock.new && mv requirements.lock.new requirements.lock
+lock: env ## write requirements.lock again: the newest versions that fit
+	$(BIN)/python tools/lock.py
 
 clean: ## remove what make made: .venv, dist, caches
 	rm -rf .venv build dist fedkeeper.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -49,10 +49,13 @@ class Fabric:
         *,
         overrides: Sequence[tuple[str, str]] = (),
         environ: Mapping[str, str] | None = None,
+        online: bool = False,
     ) -> Fabric:
-        """Read and check a spec. SpecError lists every problem with its line."""
+        """Read and check a spec. SpecError lists every problem with its line; `online` also tries the addresses it names."""
         file = Path(path)
-        return cls(load_fabric(file, overrides), file, tuple(overrides), os.environ if environ is None else environ)
+        return cls(
+            load_fabric(file, overrides, online=online), file, tuple(overrides), os.environ if environ is None else environ
+        )
 
     @property
     def name(self) -> str:

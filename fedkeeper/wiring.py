@@ -30,11 +30,15 @@ CALLERS = {"local": "fedkeeper.providers.local.caller:LocalCaller"}
 _PLACEHOLDER = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-def load_fabric(path: Path, overrides: Sequence[tuple[str, str]] = (), text: str | None = None) -> Fabric:
-    """The resolved spec, with the provider settings this version knows."""
+def load_fabric(
+    path: Path, overrides: Sequence[tuple[str, str]] = (), text: str | None = None, *, online: bool = False
+) -> Fabric:
+    """The resolved spec, with the provider settings this version knows. `online`: the addresses it names must answer."""
     from fedkeeper import spec
+    from fedkeeper.spec.reach import probe
 
-    return spec.load(path, providers=provider_registry.settings_models(), overrides=overrides, text=text)
+    models = provider_registry.settings_models()
+    return spec.load(path, providers=models, overrides=overrides, text=text, probe=probe if online else None)
 
 
 def schema() -> dict[str, Json]:

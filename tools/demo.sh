@@ -26,3 +26,7 @@ trap clean_up EXIT
 
 step deploy || exit
 step start || exit
+
+run=$(ls -td logs/*/ | head -n 1)
+printf '\nModel, logs and plots are in %s:\n' "$run"
+ls "$run"

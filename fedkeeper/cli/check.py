@@ -41,7 +41,7 @@ def check(
     """
     if not deploy and (clusters or providers or functions):
         raise UsageError("--cluster, --provider and --function need --deploy")
-    fabric = session.fabric()
+    fabric = session.fabric(online=True)
     if not deploy:
         session.show(_facts(fabric), lambda: _sentence(session, fabric))
         return

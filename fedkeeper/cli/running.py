@@ -29,7 +29,7 @@ def start(session: Session, rounds: int | None, seed: int | None, settings: tupl
     """
     from fedkeeper.cli.watching import watching
 
-    fabric = session.fabric(overrides(rounds, seed, settings))
+    fabric = session.fabric(overrides(rounds, seed, settings), online=True)
     run_id = run_id or fabric.new_run_id()
     with watching(_clusters(fabric), quiet=session.quiet) as watchers:
         run = fabric.start(run_id=run_id, observers=watchers)

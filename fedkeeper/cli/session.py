@@ -30,10 +30,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 _PIPE_WIDTH = 1000  # a table in a pipe is as wide as it needs to be
 
 
-def _load(path: Path, *, overrides: Sequence[tuple[str, str]] = ()) -> Fabric:
+def _load(path: Path, *, overrides: Sequence[tuple[str, str]] = (), online: bool = False) -> Fabric:
     from fedkeeper.api import Fabric
 
-    return Fabric.load(path, overrides=overrides)
+    return Fabric.load(path, overrides=overrides, online=online)
 
 
 def _samples() -> Traversable:
@@ -60,11 +60,12 @@ class Session:
     verbose: bool = False
     tools: Toolbox = field(default_factory=Toolbox)
 
-    def fabric(self, overrides: Sequence[tuple[str, str]] = ()) -> Fabric:
+    def fabric(self, overrides: Sequence[tuple[str, str]] = (), *, online: bool = False) -> Fabric:
+        """The loaded spec; `online`: the addresses it names must answer."""
         if not self.config.exists():
             hint = "`fedkeeper init` writes one to start from; -c names another file"
             raise SpecError("there is no such file", file=str(self.config), hint=hint)
-        return self.tools.load(self.config, overrides=overrides)
+        return self.tools.load(self.config, overrides=overrides, online=online)
 
     # --- stdout: data --------------------------------------------------------------------------------------------
     def show(self, data: Json, people: Callable[[], RenderableType]) -> None:

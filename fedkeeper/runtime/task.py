@@ -16,7 +16,7 @@ import importlib.util
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -110,7 +110,9 @@ class Task:
         raise TaskError(f"{self.name}: build() returned {type(model).__name__}, not a Keras model or a dict of arrays")
 
     def _build(self, config: Config) -> Any:
-        """Build under the step's seed. Keras may be imported only by build() itself: then seed it and build once more."""
+        """Build under the step's seed. Keras may be imported only by build() itself: then seed it and build once more.
+        build() gets a generator of its own: what it draws must not shift what a warm worker, which does not build, draws next."""
+        config = replace(config)
         seeded_keras = _seed_keras(config.seed)
         model = self._call("build", config)
         if not seeded_keras and _seed_keras(config.seed):

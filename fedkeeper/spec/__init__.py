@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from fedkeeper.model import Fabric
+    from fedkeeper.spec.reach import Probe
 
 
 def load(
@@ -25,11 +26,13 @@ def load(
     providers: Mapping[str, type[BaseModel]],
     overrides: Sequence[tuple[str, str]] = (),
     text: str | None = None,
+    probe: Probe | None = None,
 ) -> Fabric:
     """The fabric that the spec in `path` describes; SpecError carries every problem of it.
 
     `text` stands for the file's content when it is given. `overrides` are (dotted key, YAML text) from the command line.
+    With `probe` (see fedkeeper.spec.reach), the addresses it names must answer.
     """
     from fedkeeper.spec import loader
 
-    return loader.load(path, providers=providers, overrides=overrides, text=text)
+    return loader.load(path, providers=providers, overrides=overrides, text=text, probe=probe)

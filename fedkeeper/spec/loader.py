@@ -24,6 +24,7 @@ from fedkeeper.spec.checks_files import FILES
 from fedkeeper.spec.checks_reach import REACH
 from fedkeeper.spec.document import Document, dotted_path, spec_error, split_lines
 from fedkeeper.spec.document import Path as KeyPath
+from fedkeeper.spec.reach import Probe, dataset_answers
 from fedkeeper.spec.schema import build, json_schema, kinds
 from fedkeeper.spec.sections import Spec
 
@@ -37,12 +38,14 @@ def load(
     providers: Mapping[str, type[BaseModel]],
     overrides: Sequence[tuple[str, str]] = (),
     text: str | None = None,
+    probe: Probe | None = None,
 ) -> Fabric:
-    """The fabric that the spec in `path` describes. `text` stands for the file's content when it is given."""
+    """The fabric that the spec in `path` describes. `text` stands for the file's content when it is given; with `probe`,
+    the addresses it names must answer."""
     file = str(path)
     document = _read(read_text(Path(path)) if text is None else text, file)
     spec_file = Path(os.path.abspath(path))
-    spec, problems = _validate(document, spec_file.parent, overrides, providers)
+    spec, problems = _validate(document, spec_file.parent, overrides, providers, probe)
     if problems or spec is None:
         raise spec_error(document, problems)
     return resolve.fabric(spec, kinds(providers), spec_file)
@@ -88,7 +91,11 @@ def _schema(providers: tuple[tuple[str, type[BaseModel]], ...]) -> dict[str, Jso
 
 
 def _validate(
-    document: Document, root: Path, changes: Sequence[tuple[str, str]], providers: Mapping[str, type[BaseModel]]
+    document: Document,
+    root: Path,
+    changes: Sequence[tuple[str, str]],
+    providers: Mapping[str, type[BaseModel]],
+    probe: Probe | None,
 ) -> tuple[Spec | None, list[Problem]]:
     overrides.apply(document, changes)
     key, problems, spec = tuple(providers.items()), list(document.problems), None
@@ -101,7 +108,10 @@ def _validate(
         wrong = [messages.place(error["loc"], document.data) for error in errors]
         spec = _salvage(document.data, wrong, _model(key))
     if spec is not None:
-        found = checks.run(checks.Context(document, spec, kinds(providers), root), ALL_CHECKS)
+        context = checks.Context(document, spec, kinds(providers), root)
+        found = checks.run(context, ALL_CHECKS)
+        if probe is not None and not found and not problems:
+            found = [*dataset_answers(context, probe)]
         problems += [problem for problem in found if not any(_under(problem, path) for path in wrong)]
     return spec, problems
 

@@ -116,7 +116,7 @@ def fabric(spec: Spec, kinds: Mapping[str, Kind], spec_file: Path) -> Fabric:
         server_cluster=learning.server.cluster,
         clients=tuple(_clients(learning, root)),
         functions=functions(learning, root, used),
-        data=_data(learning, root),
+        data=data(learning, root),
         training=_training(learning, root),
         strategy=StrategyConfig(training.strategy, training.selector, training.strategy_params),
         requirements=tuple(training.requirements),
@@ -146,7 +146,7 @@ def _clients(learning: FederatedLearning, root: Path) -> Iterator[Client]:
             index += 1
 
 
-def _data(learning: FederatedLearning, root: Path) -> Data:
+def data(learning: FederatedLearning, root: Path) -> Data:
     section, dataset = learning.data, learning.data.dataset
     if isinstance(dataset, PathDataset):
         data = Data(name="custom", path=str(absolute(root, dataset.path)))

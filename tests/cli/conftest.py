@@ -126,7 +126,7 @@ class Cli:
         self.fabric = FakeFabric(spec(folder))
         self.fails: Exception | None = None
 
-    def load(self, _path: Path, *, overrides: Sequence[tuple[str, str]] = ()) -> FakeFabric:
+    def load(self, _path: Path, *, overrides: Sequence[tuple[str, str]] = (), online: bool = False) -> FakeFabric:
         if self.fails is not None:
             raise self.fails
         self.fabric.overrides = tuple(overrides)

@@ -16,6 +16,7 @@ from tests.house.tree import ROOT
 FEDKEEPER = """#!/bin/sh
 echo "$*" >>calls
 [ ! -e "$1-hangs" ] || exec sleep 60
+[ "$1" != start ] || { mkdir -p logs/run-1 && touch logs/run-1/model.safetensors; }
 exit "$(cat "$1-code" 2>/dev/null || echo 0)"
 """
 DEPLOY, START, REMOVE = (f"{verb} -c config-sample.yaml" for verb in ("deploy", "start", "remove"))
@@ -34,7 +35,8 @@ def tree(tmp_path: Path) -> Path:
 
 def demo(tree: Path) -> subprocess.Popen[bytes]:
     """In a session of its own, as a terminal's foreground group: Ctrl-C reaches the script and the program it runs."""
-    return subprocess.Popen(["sh", "tools/demo.sh"], cwd=tree, start_new_session=True, stdout=subprocess.DEVNULL)
+    with (tree / "said").open("wb") as said:
+        return subprocess.Popen(["sh", "tools/demo.sh"], cwd=tree, start_new_session=True, stdout=said)
 
 
 def calls(tree: Path) -> list[str]:
@@ -45,6 +47,7 @@ def calls(tree: Path) -> list[str]:
 def test_deploys_starts_and_removes(tree: Path) -> None:
     assert demo(tree).wait(timeout=30) == 0
     assert calls(tree) == [DEPLOY, START, REMOVE]
+    assert "Model, logs and plots are in logs/run-1/:\nmodel.safetensors\n" in (tree / "said").read_text()
 
 
 @pytest.mark.parametrize(("verb", "called"), [("deploy", [DEPLOY, REMOVE]), ("start", [DEPLOY, START, REMOVE])])
