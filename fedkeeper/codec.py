@@ -185,7 +185,7 @@ def _check_cover(tensors: Sequence[Tensor], start: int, total: int) -> None:
 
 
 def _view(data: memoryview, tensor: Tensor) -> Array:
-    array = np.frombuffer(data, dtype=tensor.dtype, count=tensor.nbytes // tensor.dtype.itemsize, offset=tensor.start)
-    array = array.reshape(tensor.shape)
+    flat = np.frombuffer(data, dtype=tensor.dtype, count=tensor.nbytes // tensor.dtype.itemsize, offset=tensor.start)
+    array: Array = flat.reshape(tensor.shape)
     array.flags.writeable = False
     return array

@@ -1,6 +1,6 @@
 """A function's zip, byte for byte reproducible: the same sources give the same digest on every machine.
 
-    shim.py (provider) + handler.py + fedkeeper/<closure> + requirements.txt + fedkeeper_function.json
+    shim (provider; named as its platform wants) + handler.py + fedkeeper/<closure> + requirements.txt + fedkeeper_function.json
     + task/<task file, helpers> + data/<sample>                        -> Package(data, digest)
 
 Files are sorted, stored uncompressed (zlib's output differs between versions), dated 1980, with fixed permissions.
@@ -55,13 +55,13 @@ def build(
     """The zip of `role` for a provider's clusters. `modules` are those named only in strings; `folder` replaces the
     packaged handler; `data` maps paths in the zip to contents."""
     handler, own = _handler(role, folder)
-    shim = _shim(provider)
+    shim, entry = _shim(provider)
     requirements = tuple(dict.fromkeys([*own, *(task.requirements if task else ())]))
     manifest: dict[str, Json] = {"role": role.value, "provider": provider, "task": task.main if task else None}
     contents: dict[str, bytes] = {
         **closure([handler, shim], modules),
         "handler.py": handler.encode(),
-        "shim.py": shim.encode(),
+        entry: shim.encode(),
         "requirements.txt": "".join(f"{line}\n" for line in requirements).encode(),
         "fedkeeper_function.json": json.dumps(manifest, sort_keys=True).encode(),
         **(task.contents if task else {}),
@@ -130,8 +130,10 @@ def _handler(role: Role, folder: Path | None) -> tuple[str, list[str]]:
     return text, [line for line in lines if line]
 
 
-def _shim(provider: str) -> str:
-    return (resource_files(f"fedkeeper.providers.{provider}") / "shim.py").read_text(encoding="utf-8")
+def _shim(provider: str) -> tuple[str, str]:
+    """The provider's shim, and the name its platform wants it to have (the shim's constant ENTRY)."""
+    path = Path(str(resource_files(f"fedkeeper.providers.{provider}"))) / "shim.py"
+    return _read(path).decode(), str(constant(path, "ENTRY") or "shim.py")
 
 
 def _read(path: Path) -> bytes:

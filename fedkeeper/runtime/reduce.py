@@ -277,5 +277,5 @@ def _check_values(block: Block, piece: Piece, update: Update) -> None:
     if block.dtype.kind == "f" and not np.isfinite(block).all():
         text = f"the update of client {update.client!r} holds NaN or infinity in {piece.array!r}"
         raise CorruptData(text, hint="its training diverged: a smaller learning rate may help")
-    if block.dtype.kind == "b" and block.view(np.uint8).max(initial=0) > 1:
+    if block.dtype.kind == "b" and (block.view(np.uint8) > 1).any():
         raise CorruptData(f"the update of client {update.client!r} holds neither true nor false in {piece.array!r}", hint=_HINT)
