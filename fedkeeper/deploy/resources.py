@@ -109,7 +109,7 @@ class Resources:
         spec = FunctionSpec(
             name=name, fabric=self.fabric.name, cluster=cluster.name, role=role, package=made.digest,
             memory_mb=config.memory_mb, timeout_s=config.timeout_s, environment={**plain, **(environment or {})},
-            secrets=secrets, options=config.options.get(cluster.provider, {}), requirements=made.requirements,
+            secrets=secrets, options=_options(config, cluster.provider, role), requirements=made.requirements,
         )  # fmt: skip
         return Wanted(spec, made)
 
@@ -148,3 +148,11 @@ class Resources:
     @cached_property
     def _task(self) -> package.TaskFiles:
         return package.task_files(self.fabric.training.task, self.fabric.task_files, self.fabric.requirements)
+
+
+def _options(config: FunctionConfig, provider: str, role: Role) -> dict[str, Json]:
+    """The spec's, with what is left open decided by the role: an invoker waits for its client."""
+    options = dict(config.options.get(provider, {}))
+    if "waits" in options and options["waits"] is None:
+        options["waits"] = role is Role.INVOKER
+    return options

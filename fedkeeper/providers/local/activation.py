@@ -21,6 +21,7 @@ class Config:
     """The platform's settings, as the provider sends them in its first frame."""
 
     slots: int
+    waiters: int  # slots of functions that mostly wait
     max_request: int
     max_response: int
     keep_activations: int
@@ -30,10 +31,9 @@ class Config:
     python: str
     user_site: bool
 
-    @property
-    def max_idle(self) -> int:
-        """A relayed round warms clients and invokers on every slot, plus one aggregator and one evaluator."""
-        return 2 * self.slots + 2
+    def max_idle(self, waits: bool) -> int:
+        """A round warms clients on every slot, one aggregator and one evaluator; invokers, which are small, on every waiting one."""
+        return self.waiters if waits else 2 * self.slots + 2
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Definition:
     environment: Mapping[str, str]
     timeout_s: float
     memory_mb: int
+    waits: bool = False  # mostly waits for others: takes a waiting slot
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class Activation:
     deadline: float | None = None  # monotonic: the function's own time limit
     max_rss_mb: float = 0.0
     outcome: Outcome | None = None
-    callee: Activation | None = None  # computes in this one's slot while this one waits
+    slotted: bool = False  # holds a slot of its own
+    callee: Activation | None = None  # computes in this one's slot while this one waits; that of a waiting function has its own
     lane: deque[Activation] = field(default_factory=deque)  # further callees, in turn
 
     def record(self, outcome: Outcome) -> dict[str, Any]:

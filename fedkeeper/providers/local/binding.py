@@ -53,19 +53,21 @@ def bind(spec: FunctionSpec, package: Path, config: LocalConfig, environ: Mappin
     zygote_environment = {**base, **at_import}
     environment = {**base, **spec.environment, **resolve_secrets(spec, environ)}
     preload = preload_of(spec.requirements)
+    waits = bool(spec.options.get("waits"))
     zygote_key = digest_of([preload, zygote_environment])
     definition: dict[str, Json] = {
         "name": spec.name,
         "role": str(spec.role),
         "digest": spec.digest,
         "package": str(package),
-        "worker_key": digest_of([spec.package, environment, spec.memory_mb, zygote_key]),
+        "worker_key": digest_of([spec.package, environment, spec.memory_mb, zygote_key, waits]),
         "zygote_key": zygote_key,
         "preload": preload,
         "zygote_environment": zygote_environment,
         "environment": environment,
         "timeout_s": float(spec.timeout_s),
         "memory_mb": spec.memory_mb,
+        "waits": waits,
     }
     return Binding(digest_of(definition), definition)
 

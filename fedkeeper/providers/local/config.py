@@ -19,6 +19,7 @@ MANY = 10_000
 class LocalConfig:
     setting: str  # where the spec has it: "providers.local.<cluster>"
     slots: int
+    waiters: int
     threads: int
     keep_activations: int
     python: str
@@ -31,6 +32,7 @@ class LocalConfig:
         return LocalConfig(
             setting=f"providers.local.{cluster.name}",
             slots=settings.workers or _processors(),
+            waiters=settings.waiters,
             threads=settings.threads_per_worker,
             keep_activations=settings.keep_activations,
             python=settings.python or sys.executable,

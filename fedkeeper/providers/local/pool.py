@@ -42,6 +42,7 @@ class Worker:
     def __init__(self, pool: Pool, number: int, definition: Definition, zygote: Zygote) -> None:
         self.number = number
         self.key = definition.worker_key
+        self.waits = definition.waits
         self.zygote = zygote
         self.pid: int | None = None  # the zygote tells
         self.activation: Activation | None = None
@@ -140,8 +141,9 @@ class Pool:
         if worker.leaving or worker.number not in self._workers:
             return
         self._idle[worker.number] = worker
-        if len(self._idle) > self.config.max_idle:
-            self.discard(next(iter(self._idle.values())))
+        alike = [other for other in self._idle.values() if other.waits is worker.waits]
+        if len(alike) > self.config.max_idle(worker.waits):
+            self.discard(alike[0])
 
     def discard(self, worker: Worker) -> None:
         if self._workers.pop(worker.number, None) is None:

@@ -213,6 +213,7 @@ class LocalProvider(Provider):
         self._activations.mkdir(parents=True, exist_ok=True)
         config = {
             "slots": self._config.slots,
+            "waiters": self._config.waiters,
             "max_request": self.capabilities.max_request,
             "max_response": self.capabilities.max_response,
             "keep_activations": self._config.keep_activations,

@@ -1,9 +1,12 @@
 """Who computes when: at most `slots` activations at once, and nested calls that can never deadlock.
 
+Functions that mostly wait (the invokers) have slots of their own, `waiters`: a hundred open calls to a cloud cost no processor.
+
     submit -> queue -> slot -> worker -> done | timed out | out of memory | died -> on_ended(activation)
     a handler that calls a function lends its slot to the callee and waits; further calls of it wait in its lane.
 
-Because a callee needs no slot of its own, the innermost activation always runs, even with one slot.
+Because a callee needs no slot of its own, the innermost activation always runs, even with one slot. What a waiting function
+calls computes: it gets a computing slot, before those who have not begun, and computing functions never wait for waiting ones.
 """
 
 from __future__ import annotations
@@ -31,11 +34,11 @@ class Scheduler:
         on_call: Callable[[Activation, Frame], None],
     ) -> None:
         self.pool = Pool(loop, config, self._on_worker_frame, self._on_worker_death)
-        self._slots = config.slots
+        self._slots = {False: config.slots, True: config.waiters}  # by Definition.waits
         self._on_ended = on_ended
         self._on_call = on_call
-        self._queue: deque[Activation] = deque()
-        self._busy = 0  # slots in use
+        self._queues: dict[bool, deque[Activation]] = {False: deque(), True: deque()}
+        self._busy = {False: 0, True: 0}  # slots in use
         self._running: dict[str, Activation] = {}
         self._impatient: dict[str, Activation] = {}  # those whose caller waits only so long
         self._starting = False
@@ -49,7 +52,7 @@ class Scheduler:
         if activation.give_up is not None:
             self._impatient[activation.id] = activation
         if activation.parent is None:
-            self._queue.append(activation)
+            self._queues[activation.definition.waits].append(activation)
             self._fill_slots()
         else:
             activation.parent.lane.append(activation)
@@ -71,31 +74,33 @@ class Scheduler:
             return
         activation.outcome = outcome
         activation.ended = time.time()
-        started = self._running.pop(activation.id, None) is not None
+        self._running.pop(activation.id, None)
         self._impatient.pop(activation.id, None)
         for callee in [activation.callee, *activation.lane]:
             if callee is not None:
                 self.finish(callee, CANCELLED)
         self._on_ended(activation, outcome)
         self._free_worker(activation)
+        if activation.slotted:
+            self._busy[activation.definition.waits] -= 1
         if activation.parent is not None:
             if activation.parent.callee is activation:
                 activation.parent.callee = None
             self._advance(activation.parent)
-        elif started:
-            self._busy -= 1
-            self._fill_slots()
+        self._fill_slots()
 
     # --- starting ------------------------------------------------------------------------------------------------
     def _fill_slots(self) -> None:
         if self._starting:
             return  # a start failed at once: the loop below goes on
         self._starting = True
-        while self._queue and self._busy < self._slots:
-            activation = self._queue.popleft()
-            if activation.outcome is None:
-                self._busy += 1
-                self._start(activation)
+        for waits, queue in self._queues.items():
+            while queue and self._busy[waits] < self._slots[waits]:
+                activation = queue.popleft()
+                if activation.outcome is None:
+                    self._busy[waits] += 1
+                    activation.slotted = True
+                    self._start(activation)
         self._starting = False
 
     def _advance(self, parent: Activation) -> None:
@@ -103,7 +108,11 @@ class Scheduler:
             activation = parent.lane.popleft()
             if activation.outcome is None:
                 parent.callee = activation
-                self._start(activation)
+                if parent.definition.waits and not activation.definition.waits:
+                    self._queues[False].appendleft(activation)
+                    self._fill_slots()
+                else:
+                    self._start(activation)
 
     def _start(self, activation: Activation) -> None:
         self._running[activation.id] = activation

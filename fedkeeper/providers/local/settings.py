@@ -9,11 +9,16 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from fedkeeper.fields import Bytes, Megabytes, PositiveSeconds, Section
+from fedkeeper.fields import Bytes, Megabytes, PositiveSeconds, Section, Switch
 
 
 class LocalFunction(Section):
-    """Options of one function on a local cluster. There are none yet: memory and timeout hold for every provider."""
+    """Options of one function on a local cluster; memory and timeout hold for every provider."""
+
+    waits: Switch | None = Field(
+        default=None,
+        description="The function mostly waits for others: it takes one of `waiters`, not of `workers`; null: true for fl_invoker",
+    )
 
 
 class LocalSettings(Section):
@@ -25,6 +30,12 @@ class LocalSettings(Section):
 
     workers: int | None = Field(
         default=None, ge=1, le=1024, description="Processes that run functions at the same time; null: one a CPU"
+    )
+    waiters: int = Field(
+        default=32,
+        ge=1,
+        le=1024,
+        description="Functions that mostly wait (the invokers) running at the same time, beside `workers`",
     )
     threads_per_worker: int = Field(
         default=1, ge=1, le=256, description="Compute threads of a worker; the count may change last bits"
