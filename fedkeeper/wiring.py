@@ -15,19 +15,18 @@ from types import TracebackType
 from fedkeeper import model
 from fedkeeper.deploy.digest import deploy_digest
 from fedkeeper.deploy.record import DeploymentRecord
-from fedkeeper.deploy.resources import Modules, Resources, Wanted
+from fedkeeper.deploy.resources import CallerModule, Modules, Resources, Wanted
 from fedkeeper.errors import SpecError
 from fedkeeper.model import Cluster, Fabric, Json
 from fedkeeper.providers import registry as provider_registry
 from fedkeeper.providers.base import Provider
+from fedkeeper.providers.secrets import PLACEHOLDER
 from fedkeeper.stores import registry as store_registry
 from fedkeeper.stores.base import Store
 from fedkeeper.strategies import registry as strategy_registry
 
-CALLERS = {"local": "fedkeeper.providers.local.caller:LocalCaller"}
+CALLERS = {"local": CallerModule("fedkeeper.providers.local.caller:LocalCaller")}
 """Provider -> what the invoker's zip calls its functions with."""
-
-_PLACEHOLDER = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def load_fabric(
@@ -108,7 +107,7 @@ class House:
                 raise SpecError(f"{key} needs the environment variable {name}, which is not set", hint=f"export {name}=...")
             return self.environ[name]
 
-        return _PLACEHOLDER.sub(value, text)
+        return PLACEHOLDER.sub(value, text)
 
     def _open(self, cluster: Cluster) -> Provider:
         made = provider_registry.provider_class(cluster.provider)
@@ -118,7 +117,7 @@ class House:
     def _modules(self) -> Modules:
         scheme = self.fabric.store if not self.fabric.store.startswith("${") else self.resolve(self.fabric.store, "store")
         strategy = ["fedkeeper.strategies.registry", strategy_registry.module_of(self.fabric.strategy.name)]
-        return Modules(store_registry.module_of(scheme), strategy, CALLERS)
+        return Modules(store_registry.module_of(scheme), strategy, CALLERS, frozenset(self.environ))
 
 
 def model_path(fabric: model.Fabric, run: str) -> Path:

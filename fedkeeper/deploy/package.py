@@ -50,25 +50,26 @@ def build(
     modules: Sequence[str] = (),
     task: TaskFiles | None = None,
     data: Mapping[str, bytes] | None = None,
+    requirements: Sequence[str] = (),
     folder: Path | None = None,
 ) -> Package:
     """The zip of `role` for a provider's clusters. `modules` are those named only in strings; `folder` replaces the
     packaged handler; `data` maps paths in the zip to contents."""
     handler, own = _handler(role, folder)
     shim, entry = _shim(provider)
-    requirements = tuple(dict.fromkeys([*own, *(task.requirements if task else ())]))
+    wanted = tuple(dict.fromkeys([*own, *requirements, *(task.requirements if task else ())]))
     manifest: dict[str, Json] = {"role": role.value, "provider": provider, "task": task.main if task else None}
     contents: dict[str, bytes] = {
         **closure([handler, shim], modules),
         "handler.py": handler.encode(),
         entry: shim.encode(),
-        "requirements.txt": "".join(f"{line}\n" for line in requirements).encode(),
+        "requirements.txt": "".join(f"{line}\n" for line in wanted).encode(),
         "fedkeeper_function.json": json.dumps(manifest, sort_keys=True).encode(),
         **(task.contents if task else {}),
         **(data or {}),
     }
     zipped = make_zip(contents)
-    return Package(zipped, ref_of(zipped), requirements)
+    return Package(zipped, ref_of(zipped), wanted)
 
 
 def make_zip(contents: Mapping[str, bytes]) -> bytes:

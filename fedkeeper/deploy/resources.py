@@ -7,7 +7,6 @@ client clusters:  fl_client (weights: store), fl_client_relay (weights: relay), 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,17 +18,29 @@ from fedkeeper.errors import DeployError
 from fedkeeper.model import Cluster, Fabric, FunctionConfig, FunctionSpec, Json, Role
 from fedkeeper.naming import client_function, function_name, invoker_function
 from fedkeeper.providers.base import Capabilities
+from fedkeeper.providers.secrets import PLACEHOLDER, variables
 
-_PLACEHOLDER = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+
+@dataclass(frozen=True)
+class CallerModule:
+    """What an invoker's zip calls a platform's functions with ("module:Class"), and what that needs."""
+
+    target: str
+    requirements: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()  # of the vendor's standard credential chain; bound where the operator has set them
 
 
 @dataclass(frozen=True)
 class Modules:
-    """Modules that are named only in strings, which the packager adds: store, strategy, callers by provider ("module:Class")."""
+    """Modules that are named only in strings, which the packager adds: store, strategy, callers by provider.
+
+    `variables` are those of the operator's environment that an invoker needs besides what its callee's settings name.
+    """
 
     store: str
     strategy: Sequence[str]
-    callers: Mapping[str, str]
+    callers: Mapping[str, CallerModule]
+    variables: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -85,9 +96,16 @@ class Resources:
     def _invoker(self, server: Cluster, callee: Cluster) -> Wanted:
         caller = self.modules.callers[callee.provider]
         made = self._package(Role.INVOKER, server.provider, callee.provider)
-        environment = {"FEDKEEPER_CALLEE": json.dumps({"caller": caller, "settings": dict(callee.settings)}, sort_keys=True)}
-        name = invoker_function(self.fabric.name, callee.name)
-        return self._make(name, server, Role.INVOKER, made, store=True, environment=environment, secret_source=callee.settings)
+        described = {"caller": caller.target, "settings": dict(callee.settings)}
+        return self._make(
+            invoker_function(self.fabric.name, callee.name),
+            server,
+            Role.INVOKER,
+            made,
+            store=True,
+            environment={"FEDKEEPER_CALLEE": json.dumps(described, sort_keys=True)},
+            variables=[*variables(callee.settings), *(name for name in caller.variables if name in self.modules.variables)],
+        )
 
     def _make(
         self,
@@ -98,12 +116,11 @@ class Resources:
         *,
         store: bool,
         environment: Mapping[str, str] | None = None,
-        secret_source: Mapping[str, Json] | None = None,
+        variables: Sequence[str] = (),
     ) -> Wanted:
         config = self.fabric.functions.get(role, FunctionConfig())
         plain, secrets = self._store_binding() if store else ({}, {})
-        # A placeholder "${env:NAME}" in a callee's settings is resolved by the caller from the function's own variable NAME.
-        secrets |= {name: name for name in _PLACEHOLDER.findall(json.dumps(dict(secret_source or {})))}
+        secrets |= {name: name for name in variables}  # the caller looks them up under the operator's own names
         if self.capabilities[cluster.name].shares_host:
             plain["FEDKEEPER_CACHE"] = str(self.fabric.root / ".fedkeeper" / "cache")
         spec = FunctionSpec(
@@ -115,9 +132,9 @@ class Resources:
 
     def _store_binding(self) -> tuple[dict[str, str], dict[str, str]]:
         """The store's URL, as a secret when the spec names it by a variable."""
-        if match := _PLACEHOLDER.fullmatch(self.fabric.store):
+        if match := PLACEHOLDER.fullmatch(self.fabric.store):
             return {}, {"FEDKEEPER_STORE": match.group(1)}
-        if _PLACEHOLDER.search(self.fabric.store):
+        if PLACEHOLDER.search(self.fabric.store):
             raise DeployError("store: the whole URL must be one ${env:NAME}", hint="put the complete URL into one variable")
         return {"FEDKEEPER_STORE": self.fabric.store}, {}
 
@@ -134,7 +151,7 @@ class Resources:
         if role is Role.AGGREGATOR:
             modules += self.modules.strategy
         if role is Role.INVOKER:
-            modules.append(self.modules.callers[variant].split(":")[0])
+            modules.append(self.modules.callers[variant].target.split(":")[0])
         sample = self.fabric.data.sample if with_task else None
         return package.build(
             role,
@@ -142,6 +159,7 @@ class Resources:
             modules=modules,
             task=self._task if with_task else None,
             data={f"data/{sample}": package.sample_bytes(sample)} if sample else None,
+            requirements=self.modules.callers[variant].requirements if role is Role.INVOKER else (),
             folder=Path(config.path) if config.path else None,
         )
 

@@ -9,13 +9,15 @@ from typing import Any
 
 from fedkeeper.deploy.digest import deploy_digest
 from fedkeeper.deploy.plan import Action, plan
-from fedkeeper.deploy.resources import Modules, Resources, Wanted
+from fedkeeper.deploy.resources import CallerModule, Modules, Resources, Wanted
 from fedkeeper.model import FunctionSpec, Role
 from fedkeeper.providers.base import DeployedFunction
 from tests.fabrics import CAPABILITIES, make_fabric
 
 MODULES = Modules(
-    "fedkeeper.stores.file", ["fedkeeper.strategies.registry"], {"local": "fedkeeper.providers.local.caller:LocalCaller"}
+    "fedkeeper.stores.file",
+    ["fedkeeper.strategies.registry"],
+    {"local": CallerModule("fedkeeper.providers.local.caller:LocalCaller")},
 )
 
 
