@@ -16,16 +16,20 @@ CAPABILITIES = Capabilities(
 )  # fmt: skip
 
 
-def make_fabric(root: Path, *, clients: int = 4, name: str = "tiny", **changes: Any) -> Fabric:
+def make_fabric(root: Path, *, clients: int | tuple[Client, ...] = 4, name: str = "tiny", **changes: Any) -> Fabric:
     """One local cluster, `clients` clients that share the shipped digits, the NumPy task."""
     relay = changes.pop("weights", "store")
     isolation = changes.pop("isolation", "shared")
     values: dict[str, Any] = {
         "name": name, "root": root, "store": f"file:{root}/.fedkeeper/store", "clusters": {"here": Cluster("here", "local")},
         "server_cluster": "here",
-        "clients": tuple(Client(f"c-{n}", n, "here", "c", weights=relay, isolation=isolation) for n in range(clients)),
+        "clients": clients if isinstance(clients, tuple) else numbered(clients, relay, isolation),
         "functions": {role: FunctionConfig(memory_mb=1024, timeout_s=60) for role in Role},
         "data": Data(name="mnist-sample", sample="mnist-sample.npz", partition="iid"),
         "training": Training(task=str(SOFTMAX), rounds=2, learning_rate=0.1, seed=1),
     }  # fmt: skip
     return Fabric(**{**values, **changes})
+
+
+def numbered(count: int, weights: str, isolation: str) -> tuple[Client, ...]:
+    return tuple(Client(f"c-{n}", n, "here", "c", weights=weights, isolation=isolation) for n in range(count))
