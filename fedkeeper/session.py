@@ -67,7 +67,7 @@ def start_run(
     deployment = _check_deployed(house)
     start_from = _checkpoint(house)
     record = RunRecord(
-        run=run, fabric=house.fabric.name, created=time.time(), spec_file=str(spec_file.resolve()), spec_text=spec_file.read_text("utf-8"),
+        run=runs.checked_id(run), fabric=house.fabric.name, created=time.time(), spec_file=str(spec_file.resolve()), spec_text=spec_file.read_text("utf-8"),
         overrides=tuple(overrides), deploy_digest=house.deploy_digest, run_digest=house.fabric.run_digest(),
     )  # fmt: skip
     with house.store.lease(run):

@@ -7,6 +7,7 @@ The spec's text is kept as it was, so that `resume` trains what `start` began ev
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from fedkeeper.model import Json
 from fedkeeper.stores.base import Store
 
 _KIND = "run"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,15 @@ class RunSummary:
 def new_run_id(now: float | None = None) -> str:
     """Sorts by time; the tail keeps two runs of one second apart."""
     return time.strftime("%Y%m%d-%H%M%S", time.localtime(now)) + "-" + secrets.token_hex(2)
+
+
+def checked_id(run: str) -> str:
+    """A run's id names a folder: UsageError for one that cannot."""
+    if not _ID.fullmatch(run):
+        raise UsageError(
+            f"{run!r} cannot name a run", hint="letters, digits, '.', '_' and '-', 64 at most, a letter or digit first"
+        )
+    return run
 
 
 def load(store: Store, run: str) -> RunRecord:

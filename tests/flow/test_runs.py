@@ -217,6 +217,19 @@ def test_invoke_and_check_nodes(tmp_path: Path) -> None:
     fabric.remove()
 
 
+def test_a_run_id_is_a_plain_name_and_is_not_taken(tmp_path: Path) -> None:
+    fabric = Fabric.load(make_project(tmp_path, spec(rounds=1)))
+    fabric.deploy()
+    for run_id in ("../escape", "a b", ".hidden", "x" * 65, "nul\0"):
+        with pytest.raises(UsageError, match="cannot name a run"):
+            fabric.start(run_id=run_id)
+    assert not (tmp_path / "logs").exists()
+    fabric.start(run_id="mine")
+    with pytest.raises(UsageError, match="already a run mine"):
+        fabric.start(run_id="mine")
+    fabric.remove()
+
+
 def test_export_writes_the_model_of_any_run(tmp_path: Path) -> None:
     fabric = Fabric.load(make_project(tmp_path, spec(rounds=1)))
     fabric.deploy()
