@@ -23,6 +23,7 @@ class Assignment:
     cluster: str
     function: str
     job: Job
+    callee: tuple[str, str] | None = None  # relay: (cluster, function) that the invoker calls
 
     def params(self, attempt: int) -> dict[str, Json]:
         return {"job": self.job.to_params(), "attempt": attempt}
@@ -64,7 +65,8 @@ class Assigner:
             return Assignment(Role.CLIENT, client.cluster, function, job)
         timeout = self._fabric.functions[Role.CLIENT].timeout_s
         relay = RelayJob(self._run, key.step, key.subject, function=function, timeout_s=timeout + 30.0, train=job.to_params())
-        return Assignment(Role.INVOKER, self._fabric.server_cluster, invoker_function(self._fabric.name, client.cluster), relay)
+        invoker = invoker_function(self._fabric.name, client.cluster)
+        return Assignment(Role.INVOKER, self._fabric.server_cluster, invoker, relay, callee=(client.cluster, function))
 
     def _aggregate(self, key: StepKey, round_: int, state: RunState) -> Assignment:
         strategy = self._fabric.strategy

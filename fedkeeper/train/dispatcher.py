@@ -13,7 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -38,6 +38,7 @@ class Order:
     function: str
     params: Mapping[str, Json]
     throttled: int = 0  # how often the platform has asked us to come back later
+    missing: tuple[str, str] | None = None  # (cluster, function) that the last attempt did not find: made again first
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class Recreated:
     """A function was gone and has been made again."""
 
     order: Order
+    cluster: str
+    function: str
 
 
 Outcome = Taken | Refused | Answered | Recreated
@@ -134,8 +137,7 @@ class Dispatcher:
             self._invoke(order)
         except Throttled as exc:
             delay = exc.retry_after or min(_THROTTLE_MAX_S, _THROTTLE_FIRST_S * 2**order.throttled)
-            again = Order(order.key, order.attempt, order.cluster, order.function, order.params, order.throttled + 1)
-            self._outcomes.put((self._clock() + delay, again))
+            self._outcomes.put((self._clock() + delay, replace(order, throttled=order.throttled + 1)))
         except FedKeeperError as exc:
             self._outcomes.put(Refused(order, exc))
         except Exception as exc:  # a defect in an adapter must not hang the round
@@ -143,10 +145,12 @@ class Dispatcher:
         self._wake()
 
     def _invoke(self, order: Order) -> None:
+        if order.missing is not None:
+            self._repair(order, order.missing)
         try:
             self._once(order)
         except FunctionNotFound:
-            self._repair(order)
+            self._repair(order, (order.cluster, order.function))
             self._once(order)
 
     def _once(self, order: Order) -> None:
@@ -159,16 +163,15 @@ class Dispatcher:
         else:
             self._outcomes.put(Taken(order, provider.invoke(order.function, order.params).activation_id))
 
-    def _repair(self, order: Order) -> None:
+    def _repair(self, order: Order, place: tuple[str, str]) -> None:
         """Once for all orders that found the same function missing at about the same time."""
-        place = (order.cluster, order.function)
         began = self._clock()
         with self._repair_locks[place]:
             if self._repaired.get(place, -1.0) >= began:
                 return
             self._repairer.repair(*place)
             self._repaired[place] = self._clock()
-            self._outcomes.put(Recreated(order))
+            self._outcomes.put(Recreated(order, *place))
 
 
 class Pacer:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from fedkeeper.errors import AccessDenied, FedKeeperError, Interrupted, PayloadTooLarge, RunFailed
+from fedkeeper.errors import AccessDenied, FedKeeperError, FunctionNotFound, Interrupted, PayloadTooLarge, RunFailed
 from fedkeeper.events import train_step
 from fedkeeper.model import Fabric, Json, Role, StepKey
 from fedkeeper.providers.base import Provider
@@ -122,7 +122,7 @@ class Engine:
     def _take_outcome(self, outcome: Outcome) -> None:
         order = outcome.order
         if isinstance(outcome, Recreated):
-            self._record("recreated", {"function": order.function, "cluster": order.cluster})
+            self._record("recreated", {"function": outcome.function, "cluster": outcome.cluster})
             return
         if isinstance(outcome, Taken):
             if self._state.accepts(order.key, order.attempt, ActivationState.ACCEPTED):
@@ -171,7 +171,9 @@ class Engine:
         assignment = self._assigner.assign(command.key, command.round, self._state)
         place = {"role": assignment.role.value, "cluster": assignment.cluster, "function": assignment.function}
         self._record("requested", {"round": command.round, **self._names(command.key, attempt), **place})
-        self._orders.append(Order(command.key, attempt, assignment.cluster, assignment.function, assignment.params(attempt)))
+        lost = assignment.callee if step is not None and (step.error or "").startswith(FunctionNotFound.__name__) else None
+        params = assignment.params(attempt)
+        self._orders.append(Order(command.key, attempt, assignment.cluster, assignment.function, params, missing=lost))
 
     def _dispatch(self) -> None:
         """Only now: what is asked of the platforms is already on disk."""

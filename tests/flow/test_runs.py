@@ -11,6 +11,7 @@ import pytest
 from fedkeeper import codec
 from fedkeeper.api import Fabric
 from fedkeeper.errors import NotDeployed, RunFailed, SpecError, StaleDeployment, UsageError
+from fedkeeper.wiring import House
 from tests.flow.projects import SOFTMAX, make_project, spec
 
 
@@ -190,16 +191,16 @@ def test_a_client_that_always_crashes_does_not_stop_a_run_with_quorum(tmp_path: 
     fabric.remove()
 
 
-def test_a_function_that_is_gone_is_created_again(tmp_path: Path) -> None:
-    fabric = Fabric.load(make_project(tmp_path))
+@pytest.mark.parametrize(("weights", "function"), [("store", "tiny-fl_client"), ("relay", "tiny-fl_client_relay")])
+def test_a_function_that_is_gone_is_created_again(tmp_path: Path, weights: str, function: str) -> None:
+    """With relay, it is the invoker that finds it missing."""
+    fabric = Fabric.load(make_project(tmp_path, spec(weights=weights)))
     fabric.deploy()
-    from fedkeeper.wiring import House
-
     with House(fabric.spec) as house:
-        house.provider(fabric.spec.clusters["here"]).delete("tiny-fl_client")
+        house.provider(fabric.spec.clusters["here"]).delete(function)
     run = fabric.start()
     assert run.rounds == 3
-    assert [e["function"] for e in fabric.events(run.run)[1] if e["type"] == "recreated"] == ["tiny-fl_client"]
+    assert function in [e["function"] for e in fabric.events(run.run)[1] if e["type"] == "recreated"]
     fabric.remove()
 
 
