@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help env demo test test-all lint format docs wheel lock clean
+.PHONY: help env demo demo-fabric test test-all lint format docs wheel lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ env: ## .venv with FedKeeper, every extra and the development tools (PYTHON=pyth
 
 demo: env ## the sample spec: deploy, start, remove
 	@sh tools/demo.sh
+
+demo-fabric: env ## clients on OpenWhisk, Google, Lambda and local at once, offline through the emulator
+	@sh tools/demo_fabric.sh
 
 test: lint ## lint, then every test that is not marked slow (JOBS=2 at once)
 	$(BIN)/pytest -n $(JOBS) -m "not slow"

@@ -195,4 +195,6 @@ def _plan(house: House, record: DeploymentRecord) -> Plan:
             if name in house.fabric.clusters:
                 raise
             warnings.append(f"cluster {name}, which is no longer in the spec, cannot be looked at: {exc}")
+    for wanted in house.wanted:
+        house.provider(house.fabric.clusters[wanted.spec.cluster]).check(wanted.spec, wanted.package.data)
     return plan([w.spec for w in house.wanted], deployed, warnings)

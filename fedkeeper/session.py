@@ -66,8 +66,9 @@ def start_run(
     """Refuses unless what is deployed is what the spec says."""
     deployment = _check_deployed(house)
     start_from = _checkpoint(house)
+    file = spec_file.resolve()
     record = RunRecord(
-        run=runs.checked_id(run), fabric=house.fabric.name, created=time.time(), spec_file=str(spec_file.resolve()), spec_text=spec_file.read_text("utf-8"),
+        run=runs.checked_id(run), fabric=house.fabric.name, created=time.time(), spec_file=str(file), spec_text=file.read_text("utf-8"),
         overrides=tuple(overrides), deploy_digest=house.deploy_digest, run_digest=house.fabric.run_digest(),
     )  # fmt: skip
     with house.store.lease(run):

@@ -25,7 +25,28 @@ from fedkeeper.stores import registry as store_registry
 from fedkeeper.stores.base import Store
 from fedkeeper.strategies import registry as strategy_registry
 
-CALLERS = {"local": CallerModule("fedkeeper.providers.local.caller:LocalCaller")}
+CALLERS = {
+    "local": CallerModule("fedkeeper.providers.local.caller:LocalCaller"),
+    "openwhisk": CallerModule("fedkeeper.providers.openwhisk.caller:OpenWhiskCaller", ("requests",)),
+    "google": CallerModule(
+        "fedkeeper.providers.google.caller:GoogleCaller",
+        ("google-auth", "requests"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_FUNCTIONS_ENDPOINT", "GOOGLE_OAUTH_ACCESS_TOKEN"),
+    ),
+    "aws": CallerModule(
+        "fedkeeper.providers.aws.caller:AwsCaller",
+        ("boto3",),
+        (
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_DEFAULT_REGION",
+            "AWS_ENDPOINT_URL_LAMBDA",
+            "AWS_ENDPOINT_URL",
+            "AWS_PROFILE",
+        ),
+    ),
+}
 """Provider -> what the invoker's zip calls its functions with."""
 
 

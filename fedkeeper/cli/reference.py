@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import click
+
 from fedkeeper.cli.main import VERBS, cli
 
 _WIDTH = 100
@@ -31,7 +33,18 @@ def markdown() -> str:
         if command is not None:
             context = command.make_context(name, [], parent=parent, resilient_parsing=True)
             parts.append(f"### fedkeeper {name}\n\n{_block(command.get_help(context))}")
+            parts += _below(command, context)
     return "\n".join(parts)
+
+
+def _below(group: click.Command, parent: click.Context) -> list[str]:
+    """The verbs of a group of verbs."""
+    verbs = group.commands if isinstance(group, click.Group) else {}
+    pages = []
+    for name, command in verbs.items():
+        context = command.make_context(name, [], parent=parent, resilient_parsing=True)
+        pages.append(f"#### {context.command_path}\n\n{_block(command.get_help(context))}")
+    return pages
 
 
 def _block(text: str) -> str:

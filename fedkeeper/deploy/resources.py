@@ -34,7 +34,8 @@ class CallerModule:
 class Modules:
     """Modules that are named only in strings, which the packager adds: store, strategy, callers by provider.
 
-    `variables` are those of the operator's environment that an invoker needs besides what its callee's settings name.
+    `variables` are those the operator has set: an invoker is bound to what its callee names of them. One that is missing and
+    needed has been told of before, when the callee's adapter was made.
     """
 
     store: str
@@ -104,7 +105,7 @@ class Resources:
             made,
             store=True,
             environment={"FEDKEEPER_CALLEE": json.dumps(described, sort_keys=True)},
-            variables=[*variables(callee.settings), *(name for name in caller.variables if name in self.modules.variables)],
+            variables=[name for name in (*variables(callee.settings), *caller.variables) if name in self.modules.variables],
         )
 
     def _make(

@@ -97,6 +97,9 @@ class Provider(ABC):
     def functions(self, fabric: str) -> Mapping[str, DeployedFunction]:
         """The functions on the cluster that belong to the fabric of that name, by name."""
 
+    def check(self, spec: FunctionSpec, package: bytes) -> None:  # noqa: B027 - optional
+        """Raise what `create` would refuse without asking the platform. The plan calls it for every function before anything is deployed."""
+
     @abstractmethod
     def create(self, spec: FunctionSpec, package: bytes) -> None:
         """Create from the zip. Creating over an existing function replaces it (a crashed deploy may have made it)."""

@@ -2,11 +2,11 @@
 
     kind        settings (what a spec may say)                     adapter
     local       fedkeeper.providers.local.settings:LocalSettings   fedkeeper.providers.local.provider:LocalProvider
-    openwhisk   ...openwhisk.settings:OpenWhiskSettings            none in this version
-    google      ...google.settings:GoogleSettings                  none in this version
-    aws         ...aws.settings:AwsSettings                        none in this version
+    openwhisk   ...openwhisk.settings:OpenWhiskSettings            ...openwhisk.provider:OpenWhiskProvider
+    google      ...google.settings:GoogleSettings                  ...google.provider:GoogleProvider
+    aws         ...aws.settings:AwsSettings                        ...aws.provider:AwsProvider
 
-A kind with settings and no adapter can be written down and checked, not deployed to.
+The settings of every kind are needed to check a spec; an adapter only to deploy or to run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,14 @@ SETTINGS = MappingProxyType(
         "aws": "fedkeeper.providers.aws.settings:AwsSettings",
     }
 )
-ADAPTERS = MappingProxyType({"local": "fedkeeper.providers.local.provider:LocalProvider"})
+ADAPTERS = MappingProxyType(
+    {
+        "local": "fedkeeper.providers.local.provider:LocalProvider",
+        "openwhisk": "fedkeeper.providers.openwhisk.provider:OpenWhiskProvider",
+        "google": "fedkeeper.providers.google.provider:GoogleProvider",
+        "aws": "fedkeeper.providers.aws.provider:AwsProvider",
+    }
+)
 
 
 def settings_models() -> dict[str, type[BaseModel]]:
@@ -45,9 +52,6 @@ def provider_class(kind: str) -> type[Provider]:
         near = difflib.get_close_matches(kind, SETTINGS, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(SETTINGS)}"
         raise ProviderError(f"unknown provider {kind!r}", hint=hint)
-    if kind not in ADAPTERS:
-        hint = f"use {', '.join(f'`{name}`' for name in ADAPTERS)}"
-        raise ProviderError(f"no adapter for provider {kind!r} in this version", hint=hint)
     loaded: type[Provider] = _load(ADAPTERS[kind])
     return loaded
 

@@ -20,7 +20,12 @@ def test_each_invoker_gets_the_variables_of_its_own_cluster(tmp_path: Path) -> N
     }
     clients = tuple(Client(f"c-{n}", n, name, name, weights="relay") for n, name in enumerate(["one", "two"]))
     caller = CallerModule("fedkeeper.providers.local.caller:LocalCaller", ("requests",), ("CHAIN_A", "CHAIN_B"))
-    modules = Modules("fedkeeper.stores.file", ["fedkeeper.strategies.registry"], {"local": caller}, frozenset({"CHAIN_B", "OTHER"}))
+    modules = Modules(
+        "fedkeeper.stores.file",
+        ["fedkeeper.strategies.registry"],
+        {"local": caller},
+        frozenset({"CHAIN_B", "OTHER", "KEY_ONE", "HOST", "KEY_TWO"}),
+    )
     fabric = make_fabric(tmp_path, clusters=clusters, clients=clients)
     made = {w.spec.name: w for w in Resources(fabric, dict.fromkeys(clusters, CAPABILITIES), modules).wanted()}
     one, two = made["tiny-fl_invoker-one"], made["tiny-fl_invoker-two"]

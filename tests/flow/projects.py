@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,24 +54,30 @@ def slow_task(seconds: float) -> str:
     )
 
 
-def command(*arguments: str, python_path: Path | None = None) -> tuple[list[str], dict[str, str]]:
-    environ = {**os.environ, **({"PYTHONPATH": str(python_path)} if python_path else {})}
+def command(
+    *arguments: str, python_path: Path | None = None, extra: Mapping[str, str] | None = None
+) -> tuple[list[str], dict[str, str]]:
+    environ = {**os.environ, **({"PYTHONPATH": str(python_path)} if python_path else {}), **(extra or {})}
     return [sys.executable, "-m", "fedkeeper", *arguments], environ
 
 
 def run_command(
-    folder: Path, *arguments: str, check: bool = True, python_path: Path | None = None
+    folder: Path,
+    *arguments: str,
+    check: bool = True,
+    python_path: Path | None = None,
+    extra: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    line, environ = command(*arguments, python_path=python_path)
+    line, environ = command(*arguments, python_path=python_path, extra=extra)
     done = subprocess.run(line, cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False)
     if check:
         assert done.returncode == 0, f"{' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 
 
-def begin_command(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def begin_command(folder: Path, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """In the background; what it prints goes to out.txt and err.txt in the folder."""
-    line, environ = command(*arguments)
+    line, environ = command(*arguments, extra=extra)
     with (folder / "out.txt").open("w") as out, (folder / "err.txt").open("w") as err:
         return subprocess.Popen(line, cwd=folder, env=environ, stdout=out, stderr=err, text=True)
 

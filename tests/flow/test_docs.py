@@ -30,13 +30,18 @@ def commands(page: Path) -> list[list[str]]:
 
 
 def play(page: Path, folder: Path) -> list[str]:
-    """Run a page's fedkeeper commands as a reader would, following `cd`; returns the verbs."""
+    """Run a page's fedkeeper commands as a reader would, following `cd` and `eval`; returns the verbs."""
     verbs = []
+    variables: dict[str, str] = {}
     for words in commands(page):
         if words[0] == "cd":
             folder = folder / words[1]
+        elif words[0] == "eval":
+            printed = run_command(folder, *words[1].removeprefix("$(fedkeeper ").removesuffix(")").split()).stdout
+            exports = [shlex.split(line)[1] for line in printed.splitlines()]
+            variables |= dict(export.split("=", 1) for export in exports)
         elif words[0] == "fedkeeper":
-            run_command(folder, *words[1:])
+            run_command(folder, *words[1:], extra=variables)
             verbs.append(words[1])
     return verbs
 
@@ -52,6 +57,17 @@ def test_the_example_without_tensorflow_runs_as_its_page_says(tmp_path: Path) ->
 def test_the_readme_runs_as_it_says(tmp_path: Path) -> None:
     assert play(ROOT / "README.md", tmp_path) == ["init", "check", "deploy", "start", "remove"]
     assert list((tmp_path / "digits" / "logs").glob("*/model.keras"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_mixed_fabric_runs_as_its_page_says(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    try:
+        verbs = play(ROOT / "docs" / "emulator.md", tmp_path)
+    finally:
+        run_command(tmp_path / "examples", "emulate", "down", "-c", "mixed-fabric.yaml")
+    assert verbs == ["emulate", "deploy", "start", "remove", "emulate"]
 
 
 def test_every_shown_make_target_exists() -> None:

@@ -5,11 +5,11 @@ Limits: https://cloud.google.com/functions/quotas (32 MB uncompressed HTTP reque
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from fedkeeper.fields import Bytes, Megabytes, PositiveSeconds, Section, Text
+from fedkeeper.fields import Bytes, HttpUrl, Megabytes, PositiveSeconds, Secret, Section, Text
 
 
 class GoogleFunction(Section):
@@ -31,9 +31,18 @@ class GoogleSettings(Section):
 
     project: Text = Field(description="Project id, or `${env:NAME}`")
     region: str = Field(default="us-central1", pattern=r"^[a-z]+-[a-z]+\d+$", description="Region of the functions")
-    credentials: Text = Field(
-        default="${env:GOOGLE_APPLICATION_CREDENTIALS}",
-        description="Service-account file: a path, or `${env:NAME}` that holds one",
+    credentials: Text | None = Field(
+        default=None,
+        description="Service-account file: a path, or `${env:NAME}` that holds one or the JSON itself; null: default credentials",
+    )
+    invoker_credentials: Secret | None = Field(
+        default=None,
+        description="`${env:NAME}` that holds the JSON of the account that relaying functions call with; null: `credentials`",
+    )
+    endpoint: HttpUrl | None = Field(default=None, description="Another API endpoint (an emulator); null: Google's")
+    token: Secret | None = Field(default=None, description="Token for that endpoint; null: `GOOGLE_OAUTH_ACCESS_TOKEN`'s")
+    ingress: Literal["all", "internal", "internal-and-gclb"] = Field(
+        default="all", description="Networks that may reach the functions (which are private in any case)"
     )
     service_account: Text | None = Field(default=None, description="Identity the functions run as; null: the project's default")
     max_request: Bytes = Field(default=32 * 1024**2, description="Largest request")
@@ -41,3 +50,6 @@ class GoogleSettings(Section):
     max_memory: Megabytes = Field(default=32768, description="Most memory a function may have")
     max_timeout: PositiveSeconds = Field(default=3600.0, description="Longest time limit a function may have")
     max_concurrency: int = Field(default=100, ge=1, description="Requests under way at the same time")
+    writes_per_minute: int = Field(
+        default=60, ge=1, description="Deploys and deletions the API takes in a minute (a quota of the project and region)"
+    )

@@ -16,6 +16,10 @@ MAX_DEPTH = 8
 """How deep functions may call functions: each waiting caller keeps a process."""
 
 
+OUT_OF_MEMORY, DIED, NO_WORKER = "OutOfMemory", "Died", "NoWorker"
+KINDS_OF_FAILURE = (OUT_OF_MEMORY, DIED, NO_WORKER)
+
+
 @dataclass(frozen=True)
 class Config:
     """The platform's settings, as the provider sends them in its first frame."""
@@ -56,7 +60,8 @@ class Definition:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an activation ended. `kind` names the error its caller shall raise, "" for the function's own failure."""
+    """How an activation ended. `kind` names the error its caller shall raise, "" for the function's own failure; those of
+    `KINDS_OF_FAILURE` say how the platform came to end it."""
 
     state: str
     error: str | None = None
@@ -100,9 +105,12 @@ class Activation:
             "cold_start": self.cold_start,
             "error": outcome.error,
             "pid": worker.pid if worker else None,
-            "max_rss_mb": round(max(self.max_rss_mb, outcome.max_rss_mb or 0.0), 1),
+            "max_rss_mb": self.peak_mb(outcome),
             "caller": self.parent.id if self.parent else None,
         }
+
+    def peak_mb(self, outcome: Outcome) -> float:
+        return round(max(self.max_rss_mb, outcome.max_rss_mb or 0.0), 1)
 
 
 def timed_out(activation: Activation) -> Outcome:
@@ -119,11 +127,11 @@ def out_of_memory(activation: Activation) -> Outcome:
     definition = activation.definition
     used = f"{activation.max_rss_mb:.0f} MB"
     limit = f"{definition.memory_mb} MB (functions.{definition.role}.memory)"
-    return Outcome("failed", f"used {used} of memory, more than its limit of {limit}")
+    return Outcome("failed", f"used {used} of memory, more than its limit of {limit}", OUT_OF_MEMORY)
 
 
 def died(reason: str) -> Outcome:
-    return Outcome("failed", f"worker died ({reason})")
+    return Outcome("failed", f"worker died ({reason})", DIED)
 
 
 CANCELLED = Outcome("cancelled", "its caller ended before it did")

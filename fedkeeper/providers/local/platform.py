@@ -148,6 +148,7 @@ class Platform:
             "cold_start": activation.cold_start,
             "error": outcome.error,
             "kind": outcome.kind,
+            "max_rss_mb": activation.peak_mb(outcome),
         }
         self.provider.send(header, outcome.data, outcome.body if activation.held else b"")
 

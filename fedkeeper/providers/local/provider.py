@@ -80,6 +80,9 @@ class LocalProvider(Provider):
             if stored.spec.fabric == fabric
         }
 
+    def check(self, spec: FunctionSpec, package: bytes) -> None:  # noqa: ARG002
+        self._check(spec)
+
     def create(self, spec: FunctionSpec, package: bytes) -> None:
         self._check(spec)
         self._files.put(spec, package, existing=False)
@@ -123,6 +126,11 @@ class LocalProvider(Provider):
     # --- data plane ----------------------------------------------------------------------------------------------
     def invoke(self, function: str, params: Mapping[str, Json]) -> Accepted:
         return Accepted(self._submit(function, params, b"", None, None))
+
+    def begin(self, function: str, params: Mapping[str, Json], body: bytes = b"") -> tuple[str, Future[Frame]]:
+        """Start one activation; the future brings its end, with all of its answer, whatever became of it."""
+        answer: Future[Frame] = Future()
+        return self._submit(function, params, body, answer, None), answer
 
     def call(self, function: str, params: Mapping[str, Json], body: bytes = b"", timeout_s: float | None = None) -> Reply:
         answer: Future[Frame] = Future()

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from .activation import CANCELLED, Activation, Config, Outcome, died, given_up, out_of_memory, timed_out
+from .activation import CANCELLED, NO_WORKER, Activation, Config, Outcome, died, given_up, out_of_memory, timed_out
 from .connection import Loop
 from .pool import Pool, SpawnError, Worker
 from .process import MIB, memory_mb
@@ -119,7 +119,7 @@ class Scheduler:
         try:
             worker, cold = self.pool.acquire(activation.definition)
         except SpawnError as exc:
-            self.finish(activation, Outcome("failed", f"no worker: {exc}"))
+            self.finish(activation, Outcome("failed", f"no worker: {exc}", NO_WORKER))
             return
         activation.worker, activation.cold_start = worker, cold
         worker.activation = activation

@@ -17,7 +17,9 @@ class OpenWhiskFunction(Section):
     """Options of one action."""
 
     image: Text | None = Field(default=None, description="Docker image of the action's runtime; null: the runtime of `kind`")
-    kind: str = Field(default="python:3", min_length=1, description="Runtime of the installation, used when there is no image")
+    kind: str = Field(
+        default="python:default", min_length=1, description="Runtime of the installation, used when there is no image"
+    )
     concurrency: int = Field(default=1, ge=1, le=500, description="Activations one container may run at the same time")
 
 
@@ -38,6 +40,6 @@ class OpenWhiskSettings(Section):
     max_memory: Megabytes = Field(default=512, description="Most memory an action may have")
     max_timeout: PositiveSeconds = Field(default=300.0, description="Longest time limit an action may have")
     max_concurrency: int = Field(default=100, ge=1, description="Activations the namespace may have running or queued")
-    invocations_per_minute: int | None = Field(
-        default=120, ge=1, description="Activations started per minute at most; null: no limit"
+    invocations_per_minute: int = Field(
+        default=120, ge=1, description="Activations started per minute at most; they are paced by it"
     )
