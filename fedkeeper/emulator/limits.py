@@ -95,15 +95,13 @@ class GoogleLimits(Limits):
     * max_request, max_response: 32 MB of uncompressed HTTP each way (not streaming)
     * memory up to 32 GiB; 256 MB by default (https://cloud.google.com/functions/docs/configuring/memory)
     * timeout up to 60 minutes for HTTP functions; 60 s by default (https://cloud.google.com/functions/docs/configuring/timeout)
-    * reads_per_minute 1200, writes_per_minute 60: calls of the functions API, per project and region
+    * reads_per_minute 1200, writes_per_minute 60: calls of the functions API, per project and region; neither can be raised
     * max_functions: 1,000 per region
     * max_concurrency: 100 instances by default (https://cloud.google.com/functions/docs/configuring/max-instances), one request each
     * max_source: 100 MB of compressed sources, documented for the 1st generation; the 2nd has no number of its own
     * page_size, max_page_size: https://cloud.google.com/functions/docs/reference/rest/v2/projects.locations.functions/list
     * max_environment: https://cloud.google.com/functions/docs/configuring/env-var, 32 KB
     """
-
-    raisable = ("max_concurrency", "writes_per_minute")
 
     max_request: int = 32 * MIB
     max_response: int = 32 * MIB
