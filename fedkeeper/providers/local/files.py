@@ -21,7 +21,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from fedkeeper.errors import FunctionNotFound, ProviderError
-from fedkeeper.model import FunctionSpec, Json, Role
+from fedkeeper.model import FunctionSpec
 from fedkeeper.providers.local import packages
 
 FILE = "function.json"
@@ -54,7 +54,7 @@ class FunctionFiles:
             raise self._unknown(name) from None
         except (OSError, ValueError) as exc:
             raise ProviderError(f"{path} cannot be read: {exc}", hint="run `fedkeeper deploy` to write it again") from exc
-        return Stored(_spec(data["spec"]), data["digest"], signature)
+        return Stored(FunctionSpec.from_json(data["spec"]), data["digest"], signature)
 
     def signature(self, name: str) -> Signature:
         """Cheap: tells whether what was loaded before still holds."""
@@ -164,10 +164,6 @@ def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
-
-
-def _spec(data: dict[str, Json]) -> FunctionSpec:
-    return FunctionSpec(**{**data, "role": Role(data["role"]), "requirements": tuple(data["requirements"])})
 
 
 @contextlib.contextmanager
