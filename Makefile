@@ -3,8 +3,9 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 JOBS ?= 2
+BENCH_OPTIONS = $(if $(DATA),--data $(DATA)) $(if $(CHECK),--check)
 
-.PHONY: help env demo demo-fabric test test-all lint format docs wheel lock clean
+.PHONY: help env demo demo-fabric demo-mongo test test-all lint format docs wheel lock bench bench-long clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +18,9 @@ demo: env ## the sample spec: deploy, start, remove
 
 demo-fabric: env ## clients on OpenWhisk, Google, Lambda and local at once, offline through the emulator
 	@sh tools/demo_fabric.sh
+
+demo-mongo: env ## the same digits with MongoDB as the store, from a server of its own
+	@.venv/bin/python tools/demo_mongo.py
 
 test: lint ## lint, then every test that is not marked slow (JOBS=2 at once)
 	$(BIN)/pytest -n $(JOBS) -m "not slow"
@@ -46,6 +50,13 @@ wheel: env ## dist/fedkeeper-*.whl
 lock: env ## write requirements.lock again: the newest versions that fit
 	$(BIN)/python tools/lock.py
 
-clean: ## remove what make made: .venv, dist, caches
+bench: env ## every benchmark, beside its peer or its limit: about 30 minutes (DATA=mnist.npz: all of MNIST; CHECK=1: fail when one is missed)
+	$(BIN)/python benchmarks/run_all.py $(BENCH_OPTIONS)
+
+bench-long: env ## the reference experiment to 99%: hours; the same command goes on where it was (DATA=mnist.npz)
+	$(BIN)/python benchmarks/reference_long.py $(BENCH_OPTIONS)
+
+clean: ## remove what make made: .venv, dist, caches, the benchmarks' files
+	rm -rf .bench
 	rm -rf .venv build dist fedkeeper.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -path ./.git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -9,8 +9,10 @@ fabric.remove()
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedkeeper import model
@@ -24,13 +26,20 @@ from fedkeeper.export import export_model
 from fedkeeper.model import Json, Role
 from fedkeeper.naming import function_name
 from fedkeeper.nodes import NodeInfo, check_nodes
+from fedkeeper.observe.painter import Painter
 from fedkeeper.providers.base import Reply
 from fedkeeper.session import Run, resume_run, start_run
+from fedkeeper.stores import registry as store_registry
 from fedkeeper.train import runs
+from fedkeeper.train.collect import collect_all
 from fedkeeper.train.runs import RunSummary, new_run_id
-from fedkeeper.wiring import House, load_fabric
+from fedkeeper.wiring import House, load_fabric, open_store, resolve, stored_fabric
 
 __all__ = ["Fabric", "NodeInfo", "Run", "RunSummary"]
+
+_ASK_EVERY = (
+    10  # looks without news after which `follow` asks whether the orchestrator is still there: it borrows the lease for that
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,17 @@ class Fabric:
         return cls(
             load_fabric(file, overrides, online=online), file, tuple(overrides), os.environ if environ is None else environ
         )
+
+    @classmethod
+    def of_run(cls, store: str, run_id: str | None = None, *, environ: Mapping[str, str] | None = None) -> Fabric:
+        """The fabric of a run in a store (its latest by default), from the spec that the run keeps: no file is needed.
+
+        `store` is written as in a spec, "${env:MONGO_URL}" included. Logs and local functions go to the current folder.
+        """
+        environ = os.environ if environ is None else environ
+        with closing(open_store(store, environ)) as opened:
+            record = runs.load(opened, run_id) if run_id else runs.latest(opened)
+        return cls(stored_fabric(record, store), Path(record.spec_file), record.overrides, environ)
 
     @property
     def name(self) -> str:
@@ -132,16 +152,16 @@ class Fabric:
 
     def start(self, *, run_id: str | None = None, observers: Sequence[Observer] = ()) -> Run:
         """Begin a run and see it through. NotDeployed, StaleDeployment, RunFailed, Interrupted."""
-        with self._house() as house:
-            return start_run(house, self.path, self.overrides, run_id or new_run_id(), observers)
+        with Painter() as painter, self._house() as house:
+            return start_run(house, self.path, self.overrides, run_id or new_run_id(), observers, painter)
 
     def resume(self, run_id: str | None = None, *, observers: Sequence[Observer] = ()) -> Run:
         """Go on with a run (the latest unfinished one by default), with the spec it was started with."""
         with self._house() as house:
             record = runs.load(house.store, run_id) if run_id else runs.latest(house.store, self.name, unfinished=True)
-        fabric = load_fabric(Path(record.spec_file), record.overrides, record.spec_text)
-        with House(fabric, self.environ) as house:
-            return resume_run(house, record, observers)
+        fabric = replace(stored_fabric(record, self.spec.store), root=self.spec.root)
+        with Painter() as painter, House(fabric, self.environ) as house:
+            return resume_run(house, record, observers, painter)
 
     def stop(self, run_id: str | None = None) -> str:
         """Ask a running run to end after the round it is in."""
@@ -163,6 +183,22 @@ class Fabric:
             record = runs.load(house.store, run_id) if run_id else runs.latest(house.store, self.name)
             return record.run, list(house.store.read_events(record.run))
 
+    def follow(self, run_id: str | None = None, *, every_s: float = 0.5) -> Iterator[list[Event]]:
+        """A run's events as they come, from its first; an empty batch when nothing has come. Ends when nobody is at work on it."""
+        with self._house() as house:
+            record = runs.load(house.store, run_id) if run_id else runs.latest(house.store, self.name)
+            seq = quiet = 0
+            while True:
+                batch = list(house.store.read_events(record.run, seq))
+                seq, quiet = seq + len(batch), 0 if batch else quiet + 1
+                yield batch
+                if batch and batch[-1]["type"] == "finished":
+                    return
+                if quiet % _ASK_EVERY == 1 and not runs.is_running(house.store, record.run):
+                    yield list(house.store.read_events(record.run, seq))  # written since the last look
+                    return
+                time.sleep(every_s)
+
     def activation_log(self, cluster: str, activation_id: str) -> str:
         """What one activation printed, as far as its platform still has it."""
         if cluster not in self.spec.clusters:
@@ -178,6 +214,20 @@ class Fabric:
             raise RunNotFound(f"run {run} has no model yet")
         with self._house() as house:
             return export_model(house.store, self.spec, models[-1], target, fmt)
+
+    # --- the store -----------------------------------------------------------------------------------------------------
+    def grant(self) -> str:
+        """Give the user of `functions_store` the rights functions need, and no others. Returns the user's name."""
+        if self.spec.functions_store is None:
+            hint = "set functions_store: ${env:NAME}, the store's URL with the name and the password the user shall have"
+            raise UsageError("the spec has no functions_store", hint=hint)
+        theirs = resolve(self.spec.functions_store, "functions_store", self.environ)
+        return store_registry.grant(resolve(self.spec.store, "store", self.environ), theirs)
+
+    def collect(self) -> int:
+        """Delete the weights of old rounds of every run in the store. Returns how many blobs went."""
+        with self._house() as house:
+            return collect_all(house.store, self.spec.keep)
 
     def _house(self) -> House:
         return House(self.spec, self.environ)

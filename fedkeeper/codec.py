@@ -1,4 +1,4 @@
-"""Named arrays <-> safetensors bytes, and sha256 refs.
+"""Named arrays <-> safetensors bytes.
 
     {name: array}  --encode-->  [header, buffers...]  --put_blob-->  Ref
     bytes          --decode-->  {name: read-only view}      (no copy, no code runs, hostile bytes raise CorruptData)
@@ -11,10 +11,8 @@ Names keep their order, the header is padded so that data starts at a multiple o
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedkeeper.errors import CorruptData
-from fedkeeper.model import Json, Ref
+from fedkeeper.model import Json
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -37,7 +35,6 @@ _MAX_HEADER = 100_000_000  # bytes; the reference library's own bound
 _ALIGN = 64
 _METADATA = "__metadata__"
 _MAX_DIMENSIONS = 32  # what every NumPy can hold
-_REF = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True)
@@ -113,21 +110,6 @@ def require_same_layout(arrays: Arrays, wanted: Arrays, what: str) -> None:
     want = [(name, array.shape, array.dtype.str) for name, array in wanted.items()]
     if have != want:
         raise CorruptData(f"{what} does not fit the model: it has {_brief(have)}, the model has {_brief(want)}")
-
-
-def ref_of(*parts: bytes | bytearray | memoryview) -> Ref:
-    """`sha256:...` of the concatenation of `parts`."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return Ref("sha256:" + digest.hexdigest())
-
-
-def parse_ref(text: object) -> Ref:
-    """Check the form of a ref that came from outside."""
-    if not isinstance(text, str) or not _REF.match(text):
-        raise CorruptData(f"not a ref: {str(text)[:80]!r}")
-    return Ref(text)
 
 
 def pack(header: Json, parts: Sequence[bytes | memoryview]) -> bytes:

@@ -16,6 +16,7 @@
     |  |- PayloadTooLarge .................. 5   names the limit and the setting
     |  `- ActivationFailed ................. 5   the function ran and failed (held calls)
     |- StoreError .......................... 6
+    |  |- StoreUnreachable ................. 6   its server does not answer (retryable)
     |  |- BlobMissing ...................... 6
     |  |- ReceiptConflict .................. 6   other bytes under a key that is written once
     |  |- CorruptData ...................... 6   bytes that are not what they claim to be
@@ -148,6 +149,10 @@ class ActivationFailed(ProviderError):
 
 class StoreError(FedKeeperError):
     exit_code = 6
+
+
+class StoreUnreachable(StoreError):
+    retryable = True
 
 
 class BlobMissing(StoreError):

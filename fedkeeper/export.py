@@ -1,4 +1,8 @@
-"""A model out of the store: as safetensors (a copy of the blob), or as Keras' own format through a process of its own."""
+"""A model out of the store: as safetensors (a copy of the blob), or as Keras' own format.
+
+safetensors   a copy of the blob
+keras         the run's evaluator, where Keras is loaded already; else a process of its own
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from fedkeeper.deploy.package import task_files, task_path
@@ -14,6 +19,8 @@ from fedkeeper.model import Fabric, Ref
 from fedkeeper.stores.base import Store
 
 FORMATS = ("safetensors", "keras")
+Evaluator = Callable[[Ref], bytes]
+"""Asks the deployed evaluator for a model as a `.keras` file."""
 _CHUNK = 1 << 22
 
 
@@ -61,13 +68,24 @@ def _keras(fabric: Fabric, weights: Path, target: Path) -> Path:
     return target
 
 
-def export_quietly(store: Store, fabric: Fabric, ref: Ref, folder: Path) -> tuple[list[Path], str | None]:
-    """Every form of a finished run's model, and what went wrong with the optional one."""
-    made = [export_model(store, fabric, ref, folder / "model.safetensors", "safetensors")]
-    if not is_keras(fabric):
-        return made, None
-    try:
-        made.append(export_model(store, fabric, ref, folder / "model.keras", "keras"))
+def export_quietly(store: Store, fabric: Fabric, ref: Ref, folder: Path, evaluator: Evaluator | None) -> str | None:
+    """Every form of a finished run's model, into its folder. Returns what went wrong with the optional one."""
+    export_model(store, fabric, ref, folder / "model.safetensors", "safetensors")
+    target = folder / "model.keras"
+    try:  # the task's file may be on the machine where the run began
+        if is_keras(fabric) and not (evaluator is not None and _by_function(evaluator, ref, target)):
+            export_model(store, fabric, ref, target, "keras")
     except FedKeeperError as exc:
-        return made, str(exc)
-    return made, None
+        return str(exc)
+    return None
+
+
+def _by_function(evaluator: Evaluator, ref: Ref, target: Path) -> bool:
+    """False when the function cannot: it is gone, it is the user's own, or the file is larger than an answer may be."""
+    try:
+        content = evaluator(ref)
+    except FedKeeperError:
+        return False
+    if content:
+        target.write_bytes(content)
+    return bool(content)

@@ -9,7 +9,7 @@ Nothing in a job depends on the attempt, so a retry repeats the same work bit fo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import ClassVar, TypeVar
 
 from fedkeeper.errors import UsageError
@@ -35,7 +35,7 @@ class Job:
         return StepKey(self.step, self.subject)
 
     def to_params(self) -> dict[str, Json]:
-        return {"kind": self.kind, **asdict(self)}
+        return {"kind": self.kind, **vars(self)}  # JSON already: a deep copy would be most of what a request costs
 
     @classmethod
     def from_params(cls: type[J], params: Mapping[str, Json]) -> J:
@@ -114,6 +114,15 @@ class EvaluateJob(Job):
     data: Mapping[str, Json] = field(default_factory=dict)
     params: Mapping[str, Json] = field(default_factory=dict)
     batch_size: int = 500
+
+
+@dataclass(frozen=True)
+class ExportJob(Job):
+    """Answer `model` as a `.keras` file. It leaves no receipt: nothing of a run depends on it."""
+
+    kind: ClassVar[str] = "export"
+    model: Ref = Ref("")
+    params: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,8 @@ class Fabric:
     requirements: tuple[str, ...] = ()  # of the task, beyond the role's own
     task_files: tuple[str, ...] = ()  # helper files and folders of the task (absolute)
     spec_file: Path | None = None
+    functions_store: str | None = None  # the store's URL as the functions get it; None: the same
+    keep: int = 2  # rounds of a run whose weights stay in the store; 0: all
 
     def client(self, client_id: str) -> Client:
         return self._by_id[client_id]

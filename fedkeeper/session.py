@@ -1,4 +1,4 @@
-"""One run from its first record to its results: checks, lease, ledger, engine, export, plots.
+"""One run from its first record to its results: checks, lease, ledger, engine, export, pictures.
 
 start:   deployment is what the spec says? -> run record -> lease -> run_started -> engine -> results
 resume:  run record -> lease -> replay -> resumed -> engine -> results
@@ -10,29 +10,36 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from fedkeeper import codec
 from fedkeeper.deploy.apply import Repairer
 from fedkeeper.deploy.record import DeploymentRecord
-from fedkeeper.errors import CorruptData, NotDeployed, SpecError, StaleDeployment
-from fedkeeper.events import Event, Observer
-from fedkeeper.export import export_quietly
-from fedkeeper.model import Fabric, Json, Ref
+from fedkeeper.errors import CorruptData, NotDeployed, SpecError, StaleDeployment, UsageError
+from fedkeeper.events import INIT_STEP, SERVER, Event, Observer
+from fedkeeper.export import Evaluator, export_quietly
+from fedkeeper.jobs import ExportJob
+from fedkeeper.model import Fabric, Json, Ref, Role, StepKey
+from fedkeeper.naming import function_name
 from fedkeeper.observe.folder import RunFolder
+from fedkeeper.observe.painter import Painter
+from fedkeeper.observe.report import page as report
+from fedkeeper.observe.report.story import Story
 from fedkeeper.observe.rows import RunView
-from fedkeeper.observe.view import RunFold
+from fedkeeper.refs import parse_ref
 from fedkeeper.strategies import registry as strategies
 from fedkeeper.train import runs
 from fedkeeper.train.assign import Assigner
+from fedkeeper.train.collect import Collector
 from fedkeeper.train.engine import Engine
 from fedkeeper.train.ledger import Ledger
 from fedkeeper.train.program import run_plan
 from fedkeeper.train.runs import RunRecord
 from fedkeeper.train.state import RunState
 from fedkeeper.wiring import House, model_path
+
+_REPORT_AT_ONCE = 2000  # activations
 
 
 @dataclass(frozen=True)
@@ -61,10 +68,12 @@ class Run:
 
 
 def start_run(
-    house: House, spec_file: Path, overrides: Sequence[tuple[str, str]], run: str, observers: Sequence[Observer]
+    house: House, spec_file: Path, overrides: Sequence[tuple[str, str]], run: str, observers: Sequence[Observer], painter: Painter
 ) -> Run:
     """Refuses unless what is deployed is what the spec says."""
-    deployment = _check_deployed(house)
+    deployment = _deployed(house)
+    if deployment.digest != house.deploy_digest:
+        raise StaleDeployment(f"what is deployed of {house.fabric.name} is not what the spec says now")
     start_from = _checkpoint(house)
     file = spec_file.resolve()
     record = RunRecord(
@@ -73,14 +82,19 @@ def start_run(
     )  # fmt: skip
     with house.store.lease(run):
         runs.create(house.store, record)
-        return _conduct(house, record, deployment, observers, start_from, resumed=False)
+        return _conduct(house, record, deployment, observers, painter, start_from, resumed=False)
 
 
-def resume_run(house: House, record: RunRecord, observers: Sequence[Observer]) -> Run:
-    """Goes on from the ledger. A finished run gives its result again."""
-    deployment = _check_deployed(house)
+def resume_run(house: House, record: RunRecord, observers: Sequence[Observer], painter: Painter) -> Run:
+    """Goes on from the ledger, here or on another machine. A finished run gives its result again."""
+    deployment = _deployed(house)
+    if deployment.digest != record.deploy_digest:
+        hint = "deploy the spec it began with, or start a new run"
+        raise StaleDeployment(f"what is deployed of {house.fabric.name} is not what run {record.run} began with", hint=hint)
+    began = house.store.get_receipt(record.run, StepKey(INIT_STEP, SERVER)) is not None
+    start_from = None if began else _checkpoint(house)
     with house.store.lease(record.run):
-        return _conduct(house, record, deployment, observers, _checkpoint(house), resumed=True)
+        return _conduct(house, record, deployment, observers, painter, start_from, resumed=True)
 
 
 def _conduct(
@@ -88,22 +102,28 @@ def _conduct(
     record: RunRecord,
     deployment: DeploymentRecord,
     observers: Sequence[Observer],
+    painter: Painter,
     start_from: Ref | None,
     *,
     resumed: bool,
 ) -> Run:
     folder = model_path(house.fabric, record.run)
     kept = _Kept()
-    ledger = Ledger(house.store, record.run, [RunFolder(folder), kept, *observers])
+    collector = Collector(house.store, record.run, house.fabric.keep)
+    ledger = Ledger(house.store, record.run, [kept, RunFolder(folder, kept.story.fold), collector, *observers])
     state = RunState()
     try:
         _begin(house, record, ledger, state, resumed)
         if state.finished is None:
+            painter.begin()
             _engine_run(house, deployment, ledger, state, start_from, resumed)
-        _settle(house, record, state, folder, kept.fold.view())
+        view = kept.story.view()
+        painter.draw(folder, view)
+        _settle(house, record, state, folder)
     finally:
+        _report(kept.story, house.fabric, folder)
         ledger.close()
-    return _result(record.run, state, kept.fold.view(), folder)
+    return _result(record.run, state, view, folder)
 
 
 def _begin(house: House, record: RunRecord, ledger: Ledger, state: RunState, resumed: bool) -> None:
@@ -136,18 +156,37 @@ def _engine_run(
         engine.run(resumed=resumed)
 
 
-def _settle(house: House, record: RunRecord, state: RunState, folder: Path, view: RunView) -> None:
-    """Results of a finished run: the model's files, the plots, and the record's end. Repeatable."""
-    from fedkeeper.observe import plots
-
+def _settle(house: House, record: RunRecord, state: RunState, folder: Path) -> None:
+    """Results of a finished run: the model's files, and the record's end. Repeatable."""
     if state.model is None or state.finished is None:
         return
-    _, problem = export_quietly(house.store, house.fabric, state.model, folder)
+    problem = export_quietly(house.store, house.fabric, state.model, folder, _evaluator(house, record.run))
     if problem is not None:
         (folder / "model.keras.error").write_text(problem + "\n")
-    plots.draw(folder, view)
     end = {name: state.finished[name] for name in ("rounds", "accuracy", "loss", "model", "stop_reason", "seconds")}
     replace(record, end=end).save(house.store)
+
+
+def _report(story: Story, fabric: Fabric, folder: Path) -> None:
+    """The page of a run, also of one that was cut off. That of a very large run takes a while: it is made when asked for."""
+    view = story.view()
+    if len(view.activations) <= _REPORT_AT_ONCE:
+        with suppress(UsageError):
+            report.write(folder / "report.html", report.page(view, story, fabric))
+
+
+def _evaluator(house: House, run: str) -> Evaluator | None:
+    """The warm evaluator of an embedded platform. Clouds limit answers, and charge for them: there it is done here."""
+    fabric = house.fabric
+    provider = house.provider(fabric.clusters[fabric.server_cluster])
+    if not provider.capabilities.shares_host:
+        return None
+
+    def ask(ref: Ref) -> bytes:
+        job = ExportJob(run, "export", SERVER, model=ref, params=fabric.training.params)
+        return provider.call(function_name(fabric.name, Role.EVALUATOR), {"job": job.to_params()}).body
+
+    return ask
 
 
 def _result(run: str, state: RunState, view: RunView, folder: Path) -> Run:
@@ -159,14 +198,13 @@ def _result(run: str, state: RunState, view: RunView, folder: Path) -> Run:
     )  # fmt: skip
 
 
-def _check_deployed(house: House) -> DeploymentRecord:
+def _deployed(house: House) -> DeploymentRecord:
+    """What is deployed, when a deploy has finished."""
     record = house.record()
     if record is None:
         raise NotDeployed(f"{house.fabric.name} is not deployed")
     if record.digest is None:
         raise StaleDeployment(f"the last deploy of {house.fabric.name} did not finish")
-    if record.digest != house.deploy_digest:
-        raise StaleDeployment(f"what is deployed of {house.fabric.name} is not what the spec says now")
     return record
 
 
@@ -176,7 +214,9 @@ def _checkpoint(house: House) -> Ref | None:
     if source is None:
         return None
     if source.startswith("sha256:"):
-        return codec.parse_ref(source)
+        return parse_ref(source)
+    from fedkeeper import codec  # only here: it loads NumPy
+
     try:
         data = Path(source).read_bytes()
         codec.layout(data, len(data))
@@ -199,13 +239,13 @@ def _started(fabric: Fabric, record: RunRecord) -> dict[str, Json]:
 
 
 class _Kept:
-    """Folds the events into the view that results are made of."""
+    """Folds the events into the view and the story that results are made of."""
 
     def __init__(self) -> None:
-        self.fold = RunFold()
+        self.story = Story()
 
     def on_events(self, events: list[Event]) -> None:
-        self.fold.feed(events)
+        self.story.feed(events)
 
     def on_tick(self, waiting_for: str) -> None:
         """Nothing to do between events."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,7 @@ from fedkeeper.providers.secrets import PLACEHOLDER
 from fedkeeper.stores import registry as store_registry
 from fedkeeper.stores.base import Store
 from fedkeeper.strategies import registry as strategy_registry
+from fedkeeper.train.runs import RunRecord
 
 CALLERS = {
     "local": CallerModule("fedkeeper.providers.local.caller:LocalCaller"),
@@ -51,14 +53,27 @@ CALLERS = {
 
 
 def load_fabric(
-    path: Path, overrides: Sequence[tuple[str, str]] = (), text: str | None = None, *, online: bool = False
+    path: Path, overrides: Sequence[tuple[str, str]] = (), text: str | None = None, *, online: bool = False, stored: bool = False
 ) -> Fabric:
-    """The resolved spec, with the provider settings this version knows. `online`: the addresses it names must answer."""
+    """The resolved spec, with the provider settings this version knows. `online`: the addresses it names must answer; `stored`:
+    the text is a run record's."""
     from fedkeeper import spec
     from fedkeeper.spec.reach import probe
 
     models = provider_registry.settings_models()
-    return spec.load(path, providers=models, overrides=overrides, text=text, probe=probe if online else None)
+    return spec.load(path, providers=models, overrides=overrides, text=text, probe=probe if online else None, stored=stored)
+
+
+def stored_fabric(record: RunRecord, store: str) -> Fabric:
+    """The fabric of a run, from the spec its record holds, with its folders in the current one.
+
+    Relative paths in it are still those of the machine and the folder where the run began.
+    """
+    fabric = load_fabric(Path(record.spec_file), record.overrides, record.spec_text, stored=True)
+    root = Path.cwd()
+    if store.startswith("file:"):
+        store = f"file:{root / store.removeprefix('file:')}"
+    return replace(fabric, root=root, store=store)
 
 
 def schema() -> dict[str, Json]:
@@ -66,6 +81,23 @@ def schema() -> dict[str, Json]:
     from fedkeeper.spec.schema import json_schema
 
     return json_schema(provider_registry.settings_models())
+
+
+def resolve(text: str, key: str, environ: Mapping[str, str]) -> str:
+    """Replace ${env:NAME} by the operator's variable; a missing one is a SpecError that names both."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if not environ.get(name):
+            raise SpecError(f"{key} needs the environment variable {name}, which is not set", hint=f"export {name}=...")
+        return environ[name]
+
+    return PLACEHOLDER.sub(value, text)
+
+
+def open_store(url: str, environ: Mapping[str, str]) -> Store:
+    """The store a spec's `store` names."""
+    return store_registry.open_store(resolve(url, "store", environ))
 
 
 class House:
@@ -84,7 +116,7 @@ class House:
 
     @cached_property
     def store(self) -> Store:
-        return store_registry.open_store(self.resolve(self.fabric.store, "store"))
+        return open_store(self.fabric.store, self.environ)
 
     @cached_property
     def resources(self) -> Resources:
@@ -119,26 +151,17 @@ class House:
         if "store" in self.__dict__:
             self.store.close()
 
-    def resolve(self, text: str, key: str) -> str:
-        """Replace ${env:NAME} by the operator's variable; a missing one is a SpecError that names both."""
-
-        def value(match: re.Match[str]) -> str:
-            name = match.group(1)
-            if not self.environ.get(name):
-                raise SpecError(f"{key} needs the environment variable {name}, which is not set", hint=f"export {name}=...")
-            return self.environ[name]
-
-        return PLACEHOLDER.sub(value, text)
-
     def _open(self, cluster: Cluster) -> Provider:
         made = provider_registry.provider_class(cluster.provider)
         home = self.fabric.root / ".fedkeeper" / cluster.provider / cluster.name
         return made(cluster, home=home, environ=self.environ)  # type: ignore[call-arg]
 
     def _modules(self) -> Modules:
-        scheme = self.fabric.store if not self.fabric.store.startswith("${") else self.resolve(self.fabric.store, "store")
+        key = "functions_store" if self.fabric.functions_store else "store"
+        url = resolve(self.fabric.functions_store or self.fabric.store, key, self.environ)
         strategy = ["fedkeeper.strategies.registry", strategy_registry.module_of(self.fabric.strategy.name)]
-        return Modules(store_registry.module_of(scheme), strategy, CALLERS, frozenset(self.environ))
+        needs = store_registry.requirements_of(url)
+        return Modules(store_registry.module_of(url), strategy, CALLERS, frozenset(self.environ), needs)
 
 
 def model_path(fabric: model.Fabric, run: str) -> Path:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from fedkeeper.deploy.plan import Action, Kind, Plan
+    from fedkeeper.observe.cost import Estimate
 
 _LISTED = 20  # with more functions than this, those that stay as they are get no line
 _MARKS = {"create": ("+", "green"), "update": ("~", "yellow"), "keep": ("=", "dim"), "delete": ("-", "red")}
@@ -32,8 +33,10 @@ Progress = Callable[["Action", int, int], None]
 @standard()
 def plan(session: Session) -> None:
     """Show what `fedkeeper deploy` would do, function by function, and why. Nothing is changed."""
+    from fedkeeper.observe.cost import estimate
+
     fabric = session.fabric()
-    _show(session, fabric.name, fabric.plan(), _TO_DO)
+    _show(session, fabric.name, fabric.plan(), _TO_DO, estimate(fabric.spec))
 
 
 @click.command("deploy", short_help="Create or update the functions on every cluster.")
@@ -59,7 +62,7 @@ def remove(session: Session) -> None:
     _show(session, fabric.name, done, _DONE)
 
 
-def _show(session: Session, fabric: str, plan: Plan, words: Mapping[Kind, str]) -> None:
+def _show(session: Session, fabric: str, plan: Plan, words: Mapping[Kind, str], cost: Estimate | None = None) -> None:
     names = ("kind", "function", "cluster", "reason")
     data: Json = {
         "fabric": fabric,
@@ -67,13 +70,15 @@ def _show(session: Session, fabric: str, plan: Plan, words: Mapping[Kind, str]) 
         "changes": plan.changes,
         "warnings": list(plan.warnings),
     }
-    session.show(data, lambda: lines(plan, words, everything=session.verbose))
+    if cost is not None:
+        data["cost"] = cost.to_json()
+    session.show(data, lambda: lines(plan, words, everything=session.verbose, cost=cost))
     for warning in plan.warnings:
         session.say(f"warning: {warning}")
 
 
-def lines(plan: Plan, words: Mapping[Kind, str], *, everything: bool = False) -> RenderableType:
-    """One aligned line per function, and the summary."""
+def lines(plan: Plan, words: Mapping[Kind, str], *, everything: bool = False, cost: Estimate | None = None) -> RenderableType:
+    """One aligned line per function, the summary, and what a run would cost."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -85,7 +90,7 @@ def lines(plan: Plan, words: Mapping[Kind, str], *, everything: bool = False) ->
             texts = (f"{mark} {words[action.kind]}", action.function, action.cluster, action.reason)
             grid.add_row(*(Text(text, style=style if index == 0 else "") for index, text in enumerate(texts)))
     parts: list[RenderableType] = [grid] if grid.row_count else []
-    return Group(*parts, Text(summary(plan, words)))
+    return Group(*parts, Text(summary(plan, words)), *([Text(cost.line())] if cost is not None else []))
 
 
 def summary(plan: Plan, words: Mapping[Kind, str]) -> str:

@@ -49,11 +49,11 @@ def read_params(source: str | None) -> dict[str, Json]:
 @click.argument("run_id", metavar="[RUN]", required=False)
 @click.option("--to", "target", metavar="PATH", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file.")
 @click.option("--format", "fmt", type=click.Choice(_FORMATS), help="Taken from the file's name otherwise.")
-@standard()
+@standard(stored=True)
 def export(session: Session, run_id: str | None, target: Path, fmt: str | None) -> None:
     """Write the last model of RUN (the latest one by default) to a file."""
     chosen = fmt or format_of(target)
-    written = session.fabric().export(run_id, target, chosen)
+    written = session.fabric_of(run_id).export(run_id, target, chosen)
     session.show({"file": written, "format": chosen}, lambda: str(written))
 
 

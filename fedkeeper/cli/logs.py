@@ -3,10 +3,12 @@
 no filter            the lines of run.log
 --round, --client    the lines about them; with --client also what that client's latest activation printed
 --activation         what that one activation printed
+--follow             the lines so far, and those to come
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -27,43 +29,83 @@ if TYPE_CHECKING:
 @click.option("--round", "round_", metavar="N", type=int, help="Only this round.")
 @click.option("--activation", metavar="ID", help="What this activation printed.")
 @click.option("--tail", metavar="N", type=click.IntRange(1), help="Only the last N lines.")
-@standard()
+@click.option("--follow", is_flag=True, help="Go on with new lines until the run ends; Ctrl-C leaves the run alone.")
+@standard(stored=True)
 def logs(
-    session: Session, run_id: str | None, client: str | None, round_: int | None, activation: str | None, tail: int | None
+    session: Session,
+    run_id: str | None,
+    *,
+    client: str | None,
+    round_: int | None,
+    activation: str | None,
+    tail: int | None,
+    follow: bool,
 ) -> None:
     """Show what happened in RUN (the latest one by default), or what a function printed."""
     from fedkeeper.observe.view import view_of
 
-    fabric = session.fabric()
+    if follow and (session.json or activation is not None):
+        raise UsageError("--follow prints lines as they come: it does not go with --json or --activation")
+    fabric = session.fabric_of(run_id)
+    if follow:
+        _follow(fabric, run_id, Story(client=client, round_=round_), tail)
+        return
     run, events = fabric.events(run_id)
     view = view_of(events)
     if activation is not None:
         lines = _printed(fabric, _find(view, activation), activation)
     else:
-        lines = story(events, view, client=client, round_=round_)
+        lines = Story(client=client, round_=round_).lines(events)
         if client is not None:
             lines += _output(fabric, view, client, round_)
     shown = lines if tail is None else lines[-tail:]
     session.show({"run": run, "lines": shown}, lambda: "\n".join(shown) or "nothing")
 
 
-def story(events: Iterable[Event], view: RunView, *, client: str | None = None, round_: int | None = None) -> list[str]:
-    """The lines of run.log, or those about a client, a round, or both."""
-    from fedkeeper.observe import human
-    from fedkeeper.observe.view import key_of
+def _follow(fabric: Fabric, run_id: str | None, story: Story, tail: int | None) -> None:
+    """`tail` cuts what was there before."""
+    try:
+        for number, batch in enumerate(fabric.follow(run_id)):
+            lines = story.lines(batch)
+            for line in lines[-tail:] if tail is not None and number == 0 else lines:
+                click.echo(line)
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(130) from None
 
-    clusters = {(row.step, row.client, row.attempt): row.cluster for row in view.activations}
-    found = []
-    for event in events:
-        if round_ is not None and event.get("round") != round_:
-            continue
-        if client is not None and event.get("subject") != client:
-            continue
-        cluster = clusters.get(key_of(event), "") if event["type"] == "ended" else ""
-        line = human.line_of(event, cluster=cluster, rounds=view.rounds_wanted)
-        if line is not None:
-            found.append(human.stamped(event, line))
-    return found
+
+class Story:
+    """The lines of run.log, or those about a client, a round, or both, batch by batch."""
+
+    def __init__(self, *, client: str | None = None, round_: int | None = None) -> None:
+        self._client, self._round = client, round_
+        self._clusters: dict[tuple[str, str, int], str] = {}
+        self._rounds = 0
+
+    def lines(self, events: Iterable[Event]) -> list[str]:
+        from fedkeeper.observe import human
+
+        found = []
+        for event in events:
+            cluster = self._cluster(event)
+            if self._round is not None and event.get("round") != self._round:
+                continue
+            if self._client is not None and event.get("subject") != self._client:
+                continue
+            line = human.line_of(event, cluster=cluster, rounds=self._rounds)
+            if line is not None:
+                found.append(human.stamped(event, line))
+        return found
+
+    def _cluster(self, event: Event) -> str:
+        """Where the attempt ran that an event ends."""
+        from fedkeeper.observe.view import key_of
+
+        if event["type"] == "run_started":
+            self._rounds = int(event.get("rounds") or 0)
+        elif event["type"] == "requested":
+            self._clusters[key_of(event)] = str(event.get("cluster") or "")
+        return self._clusters.get(key_of(event), "") if event["type"] == "ended" else ""
 
 
 def _output(fabric: Fabric, view: RunView, client: str, round_: int | None) -> list[str]:

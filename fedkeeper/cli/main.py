@@ -7,7 +7,7 @@ import click
 from fedkeeper.cli.lazy import LazyGroup, Verb
 from fedkeeper.version import __version__
 
-_PROJECT, _FUNCTIONS, _RUNS, _EMULATOR, _SHELL = "Project", "Functions", "Runs", "Emulator", "Shell"
+_PROJECT, _FUNCTIONS, _RUNS, _STORE, _EMULATOR, _SHELL = "Project", "Functions", "Runs", "Store", "Emulator", "Shell"
 VERBS = {
     "init": Verb("fedkeeper.cli.project:init", "Write a spec and an example to start from.", _PROJECT),
     "check": Verb("fedkeeper.cli.check:check", "Validate the spec; with --deploy, try every cluster.", _PROJECT),
@@ -23,7 +23,9 @@ VERBS = {
     "status": Verb("fedkeeper.cli.looking:status", "Show where a run stands, or how it ended.", _RUNS),
     "runs": Verb("fedkeeper.cli.looking:runs", "List the runs of this fabric.", _RUNS),
     "logs": Verb("fedkeeper.cli.logs:logs", "Show what happened in a run, or what a function printed.", _RUNS),
+    "report": Verb("fedkeeper.cli.reporting:report", "Write the report of a run: one HTML file.", _RUNS),
     "export": Verb("fedkeeper.cli.functions:export", "Write a run's model to a file.", _RUNS),
+    "store": Verb("fedkeeper.cli.storing:store", "Give functions rights in the store; collect old weights.", _STORE),
     "emulate": Verb("fedkeeper.cli.emulating:emulate", "Serve the APIs of the three clouds on this machine.", _EMULATOR),
     "completion": Verb("fedkeeper.cli.project:completion", "Print the completion script of a shell.", _SHELL),
 }

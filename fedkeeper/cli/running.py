@@ -28,22 +28,26 @@ def start(session: Session, rounds: int | None, seed: int | None, settings: tupl
     `--set training.clients_per_round=10`. The results are in logs/<run>/.
     """
     from fedkeeper.cli.watching import watching
+    from fedkeeper.observe.cost import estimate
 
     fabric = session.fabric(overrides(rounds, seed, settings), online=True)
+    cost = estimate(fabric.spec)
+    if cost is not None:
+        session.say(cost.line())
     run_id = run_id or fabric.new_run_id()
     with watching(_clusters(fabric), quiet=session.quiet) as watchers:
         run = fabric.start(run_id=run_id, observers=watchers)
-    session.show(run.to_json(), lambda: result(run))
+    session.show(run.to_json() | ({"cost": cost.to_json()} if cost is not None else {}), lambda: result(run))
 
 
 @click.command("resume", short_help="Go on with a run that was interrupted.")
 @click.argument("run_id", metavar="[RUN]", required=False)
-@standard()
+@standard(stored=True)
 def resume(session: Session, run_id: str | None) -> None:
     """Go on with RUN (the latest unfinished one by default), with the spec it was started with."""
     from fedkeeper.cli.watching import watching
 
-    fabric = session.fabric()
+    fabric = session.fabric_of(run_id)
     with watching(_clusters(fabric), quiet=session.quiet) as watchers:
         run = fabric.resume(run_id, observers=watchers)
     session.show(run.to_json(), lambda: result(run))
@@ -51,10 +55,10 @@ def resume(session: Session, run_id: str | None) -> None:
 
 @click.command("stop", short_help="Ask a run to end after the round it is in.")
 @click.argument("run_id", metavar="[RUN]", required=False)
-@standard()
+@standard(stored=True)
 def stop(session: Session, run_id: str | None) -> None:
     """Ask RUN (the latest one by default) to end after the round it is in."""
-    stopped = session.fabric().stop(run_id)
+    stopped = session.fabric_of(run_id).stop(run_id)
     session.show({"run": stopped}, lambda: f"run {stopped} will end after the round it is in")
 
 

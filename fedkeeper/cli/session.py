@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fedkeeper.errors import SpecError
+from fedkeeper.errors import SpecError, UsageError
 from fedkeeper.model import Json
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fedkeeper.api import Fabric
 
 F = TypeVar("F", bound=Callable[..., Any])
+_STORE_HELP = "Take the run and its spec from this store instead, as in --store '${env:MONGO_URL}'."
 _PIPE_WIDTH = 1000  # a table in a pipe is as wide as it needs to be
 
 
@@ -34,6 +35,12 @@ def _load(path: Path, *, overrides: Sequence[tuple[str, str]] = (), online: bool
     from fedkeeper.api import Fabric
 
     return Fabric.load(path, overrides=overrides, online=online)
+
+
+def _of_run(store: str, run_id: str | None) -> Fabric:
+    from fedkeeper.api import Fabric
+
+    return Fabric.of_run(store, run_id)
 
 
 def _samples() -> Traversable:
@@ -47,6 +54,7 @@ class Toolbox:
     """The outside world of the verbs."""
 
     load: Callable[..., Fabric] = _load
+    of_run: Callable[[str, str | None], Fabric] = _of_run
     samples: Callable[[], Traversable] = _samples
 
 
@@ -55,6 +63,7 @@ class Session:
     """One call of one verb."""
 
     config: Path = Path("config.yaml")
+    store: str | None = None
     json: bool = False
     quiet: bool = False
     verbose: bool = False
@@ -66,6 +75,10 @@ class Session:
             hint = "`fedkeeper init` writes one to start from; -c names another file"
             raise SpecError("there is no such file", file=str(self.config), hint=hint)
         return self.tools.load(self.config, overrides=overrides, online=online)
+
+    def fabric_of(self, run_id: str | None) -> Fabric:
+        """The fabric whose run is meant: the spec's, or with --store that of the run itself (the store's latest by default)."""
+        return self.fabric() if self.store is None else self.tools.of_run(self.store, run_id)
 
     # --- stdout: data --------------------------------------------------------------------------------------------
     def show(self, data: Json, people: Callable[[], RenderableType]) -> None:
@@ -105,17 +118,25 @@ def plain(value: Json) -> Json:
     return str(value) if isinstance(value, Path) else value
 
 
-def standard(*, config: bool = True) -> Callable[[F], Callable[..., Any]]:
-    """Give a verb the options all verbs have, and a Session as its first argument."""
+def _store_url(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """A password in the command line would be seen by every user of this machine."""
+    if value is not None and "@" in value:
+        raise UsageError("--store: a user name or password must not stand here", hint="write --store '${env:MONGO_URL}'")
+    return value
+
+
+def standard(*, config: bool = True, stored: bool = False) -> Callable[[F], Callable[..., Any]]:
+    """Give a verb the options all verbs have, and a Session as its first argument. `stored`: it can do without a spec file."""
 
     def decorate(function: F) -> Callable[..., Any]:
         @click.pass_context
         @functools.wraps(function)
         def verb(
-            ctx: click.Context, /, *, as_json: bool, quiet: bool, verbose: bool, config: str = "config.yaml", **given: Any
-        ) -> Any:
+            ctx: click.Context, /, *, as_json: bool, quiet: bool, verbose: bool, config: str = "config.yaml",
+            store: str | None = None, **given: Any,
+        ) -> Any:  # fmt: skip
             tools = ctx.obj if isinstance(ctx.obj, Toolbox) else Toolbox()
-            return function(Session(Path(config), as_json, quiet, verbose, tools), **given)
+            return function(Session(Path(config), store, as_json, quiet, verbose, tools), **given)
 
         options = [
             click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document on stdout, also on failure."),
@@ -126,6 +147,8 @@ def standard(*, config: bool = True) -> Callable[[F], Callable[..., Any]]:
             options.insert(
                 0, click.option("-c", "--config", metavar="FILE", default="config.yaml", show_default=True, help="The spec.")
             )
+        if stored:
+            options.insert(1, click.option("--store", metavar="URL", callback=_store_url, help=_STORE_HELP))
         for option in reversed(options):
             verb = option(verb)
         return verb

@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from fedkeeper.codec import ref_of
 from fedkeeper.deploy.package import task_files
 from fedkeeper.errors import PackageError
 from fedkeeper.model import Fabric, Json, digest_of
 from fedkeeper.naming import client_function
+from fedkeeper.refs import ref_of
 from fedkeeper.version import __version__
 
 
@@ -29,7 +29,7 @@ def deploy_digest(fabric: Fabric) -> str:
         "server": fabric.server_cluster,
         "bindings": bindings,
         "functions": {role.value: asdict(config) for role, config in fabric.functions.items()},
-        "store": fabric.store,
+        "store": fabric.functions_store or fabric.store,
         "task": {name: ref_of(content) for name, content in task.contents.items()},
         "requirements": task.requirements,
         "handlers": own,

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from importlib.resources import files as resource_files
 from pathlib import Path
 
-from fedkeeper.codec import ref_of
 from fedkeeper.deploy.closure import closure
 from fedkeeper.errors import PackageError
 from fedkeeper.model import Json, Role
+from fedkeeper.refs import ref_of
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 

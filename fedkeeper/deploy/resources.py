@@ -42,6 +42,7 @@ class Modules:
     strategy: Sequence[str]
     callers: Mapping[str, CallerModule]
     variables: frozenset[str] = frozenset()
+    store_requirements: tuple[str, ...] = ()  # what a function installs to open the store
 
 
 @dataclass(frozen=True)
@@ -132,12 +133,13 @@ class Resources:
         return Wanted(spec, made)
 
     def _store_binding(self) -> tuple[dict[str, str], dict[str, str]]:
-        """The store's URL, as a secret when the spec names it by a variable."""
-        if match := PLACEHOLDER.fullmatch(self.fabric.store):
+        """The store's URL as functions get it: a secret when the spec names it by a variable."""
+        url = self.fabric.functions_store or self.fabric.store
+        if match := PLACEHOLDER.fullmatch(url):
             return {}, {"FEDKEEPER_STORE": match.group(1)}
-        if PLACEHOLDER.search(self.fabric.store):
+        if PLACEHOLDER.search(url):
             raise DeployError("store: the whole URL must be one ${env:NAME}", hint="put the complete URL into one variable")
-        return {"FEDKEEPER_STORE": self.fabric.store}, {}
+        return {"FEDKEEPER_STORE": url}, {}
 
     def _package(self, role: Role, provider: str, variant: str) -> Package:
         key = (role, provider, variant)
@@ -148,11 +150,14 @@ class Resources:
     def _build(self, role: Role, provider: str, variant: str) -> Package:
         config = self.fabric.functions.get(role, FunctionConfig())
         with_task = role in (Role.INIT, Role.CLIENT, Role.EVALUATOR)
-        modules = [] if variant in ("none", "relay") else [self.modules.store]
+        with_store = variant not in ("none", "relay")
+        modules = [self.modules.store] if with_store else []
+        requirements = list(self.modules.store_requirements) if with_store else []
         if role is Role.AGGREGATOR:
             modules += self.modules.strategy
         if role is Role.INVOKER:
             modules.append(self.modules.callers[variant].target.split(":")[0])
+            requirements += self.modules.callers[variant].requirements
         sample = self.fabric.data.sample if with_task else None
         return package.build(
             role,
@@ -160,7 +165,7 @@ class Resources:
             modules=modules,
             task=self._task if with_task else None,
             data={f"data/{sample}": package.sample_bytes(sample)} if sample else None,
-            requirements=self.modules.callers[variant].requirements if role is Role.INVOKER else (),
+            requirements=requirements,
             folder=Path(config.path) if config.path else None,
         )
 

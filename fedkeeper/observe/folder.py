@@ -28,10 +28,11 @@ from fedkeeper.observe.view import ActivationKey, ClientKey, RoundTimes, RunFold
 
 
 class RunFolder:
-    """An Observer. `close` completes the files; closing twice is harmless."""
+    """An Observer. `close` completes the files; closing twice is harmless. `fed`: a fold that somebody else feeds, before this."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fed: RunFold | None = None) -> None:
         self.folder = folder
+        self._fed = fed
         self._files: _Files | None = None
 
     def on_events(self, events: list[Event]) -> None:
@@ -39,7 +40,7 @@ class RunFolder:
             return
         if self._files is None or events[0].get("seq") == 0:
             self.close()
-            self._files = _Files(self.folder)
+            self._files = _Files(self.folder, self._fed)
         self._files.write(events)
 
     def on_tick(self, waiting_for: str) -> None:
@@ -54,9 +55,10 @@ class RunFolder:
 class _Files:
     """The five open files, and the fold they are written from."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fed: RunFold | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._fold = RunFold()
+        self._feeds = fed is None
+        self._fold = RunFold() if fed is None else fed
         self._log = (folder / "run.log").open("w", encoding="utf-8")
         self._events = (folder / "events.jsonl").open("w", encoding="utf-8")
         fold = self._fold
@@ -70,7 +72,8 @@ class _Files:
         self._open_rounds: dict[int, None] = {}  # rounds without a line yet
 
     def write(self, events: list[Event]) -> None:
-        self._fold.feed(events)
+        if self._feeds:
+            self._fold.feed(events)
         self._write_texts(events)
         ended = [event for event in events if event["type"] == "ended"]
         self._activations.touch(key_of(event) for event in ended)

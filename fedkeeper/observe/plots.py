@@ -2,7 +2,7 @@
 
     RunView --draw--> logs/<run>/*.png        matplotlib's Figure objects and the Agg renderer only: no pyplot, no global state
 
-matplotlib is optional. Without it there is one line on stderr and no picture.
+`painting.py` calls it, in a process of its own. matplotlib is optional. Without it there is one line on stderr and no picture.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from fedkeeper.observe.rows import RoundRow, RunView
 from fedkeeper.observe.text import count, task_name, took
 
+ACCURACY, TIME = NAMES = ("accuracy.png", "time.png")
 HINT = "no plots: matplotlib is not installed; pip install 'fedkeeper[plots]'"
 # Okabe and Ito's palette: told apart with every kind of colour vision, and in grey.
 _BLUE, _SKY, _GREEN, _ORANGE, _RED, _PURPLE = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7"
@@ -32,11 +33,12 @@ _MARKED = 60  # beyond so many rounds, points and gaps between bars only clutter
 def draw(
     folder: Path,
     view: RunView,
+    names: Sequence[str] = NAMES,
     *,
     complain: TextIO | None = None,
     load: Callable[[str], Any] = importlib.import_module,
 ) -> tuple[Path, ...]:
-    """Write what there is to show; returns the files."""
+    """Write what there is to show of the pictures called `names`; returns the files."""
     try:
         figure = load("matplotlib.figure").Figure
         ticker = load("matplotlib.ticker")
@@ -46,12 +48,22 @@ def draw(
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
     scored = [row for row in view.rounds if row.accuracy is not None or row.loss is not None]
-    if scored:
-        drawn.append(_save(_accuracy(figure, ticker, view, scored), folder / "accuracy.png"))
+    if scored and ACCURACY in names:
+        drawn.append(_save(_accuracy(figure, ticker, view, scored), folder / ACCURACY))
     timed = [row for row in view.rounds if row.total_s is not None]
-    if timed:
-        drawn.append(_save(_time(figure, ticker, view, timed), folder / "time.png"))
+    if timed and TIME in names:
+        drawn.append(_save(_time(figure, ticker, view, timed), folder / TIME))
     return tuple(drawn)
+
+
+def load_early() -> bool:
+    """Import what `draw` and saving will need; False when it is not installed."""
+    try:
+        for name in ("matplotlib.figure", "matplotlib.ticker", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin"):
+            importlib.import_module(name)
+    except ImportError:
+        return False
+    return True
 
 
 def _accuracy(figure: Any, ticker: Any, view: RunView, rows: Sequence[RoundRow]) -> Any:
@@ -127,5 +139,5 @@ def _axes(ticker: Any, *panels: Any) -> None:
 
 
 def _save(canvas: Any, path: Path) -> Path:
-    canvas.savefig(path, format="png")
+    canvas.savefig(path, format="png", pil_kwargs={"compress_level": 1})  # quickly: the pictures are small
     return path

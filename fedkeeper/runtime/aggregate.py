@@ -10,10 +10,10 @@ import os
 import time
 from collections.abc import Mapping
 
-from fedkeeper import codec
 from fedkeeper.errors import CorruptData
 from fedkeeper.jobs import AggregateJob
 from fedkeeper.model import Json, Receipt
+from fedkeeper.refs import parse_ref
 from fedkeeper.runtime import records
 from fedkeeper.runtime.context import Context
 from fedkeeper.runtime.reduce import reduce_stream
@@ -26,9 +26,9 @@ def handle(context: Context, params: Mapping[str, Json], _body: bytes) -> tuple[
     if (done := records.earlier(store, job.run, job.key)) is not None:
         return done, b""
     began = time.monotonic()
-    updates = parse_decision(store.get_blob(codec.parse_ref(job.decision)))
+    updates = parse_decision(store.get_blob(parse_ref(job.decision)))
     reducer = context.reducer(job.strategy, job.params)
-    base = store.open_blob(codec.parse_ref(job.model))
+    base = store.open_blob(parse_ref(job.model))
     try:
         parts = reduce_stream(reducer, base, updates, store.open_blob, threads=os.cpu_count() or 1)
     finally:
@@ -42,6 +42,6 @@ def handle(context: Context, params: Mapping[str, Json], _body: bytes) -> tuple[
 
 def parse_decision(blob: bytes) -> list[Update]:
     try:
-        return [Update(str(client), codec.parse_ref(ref), int(examples)) for client, ref, examples in json.loads(blob)]
+        return [Update(str(client), parse_ref(ref), int(examples)) for client, ref, examples in json.loads(blob)]
     except (ValueError, TypeError) as exc:
         raise CorruptData(f"not a close decision: {exc}") from exc

@@ -8,8 +8,6 @@ Both ways run the same training on the same bytes, so their updates are equal.
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +17,8 @@ from fedkeeper import codec
 from fedkeeper.codec import Array, Arrays
 from fedkeeper.jobs import Hyper, TrainJob
 from fedkeeper.model import Json, Receipt, Ref, seeded
-from fedkeeper.runtime import data, records
+from fedkeeper.refs import parse_ref
+from fedkeeper.runtime import data, place, records, weights
 from fedkeeper.runtime.context import Context
 from fedkeeper.runtime.partition import part_of
 from fedkeeper.runtime.task import Config, Trained, load_task
@@ -40,8 +39,8 @@ def _stored(context: Context, job: TrainJob) -> Json:
     store = context.store
     if (done := records.earlier(store, job.run, job.key)) is not None:
         return done
-    model = codec.decode(store.get_blob(codec.parse_ref(job.model)))
-    timed = train(context, job, model, rows_of(context, job))
+    with weights.stored(store, parse_ref(job.model)) as model:
+        timed = train(context, job, model, rows_of(context, job))
     update = store.put_blob(*codec.encode(timed.trained.arrays))
     return records.commit(store, job.run, make_receipt(job, update, timed.trained.examples, timed.trained.metrics, timed.notes))
 
@@ -68,7 +67,7 @@ def train(context: Context, job: TrainJob, model: Arrays, rows: Array | None) ->
     )  # fmt: skip
     loaded = time.monotonic()
     trained = task.train(model, examples, config)
-    notes = {"load_s": round(loaded - began, 4), "train_s": round(time.monotonic() - loaded, 4), **_place()}
+    notes = {"load_s": round(loaded - began, 4), "train_s": round(time.monotonic() - loaded, 4), **place.here()}
     return Timed(trained, notes)
 
 
@@ -82,13 +81,9 @@ def rows_of(context: Context, job: TrainJob) -> Array | None:
     """This client's row numbers in the dataset; None when it trains on its own file."""
     if job.file is not None or job.partition is None:
         return None
-    return part_of(_partition(context, codec.parse_ref(job.partition)), job.client_index)
+    return part_of(_partition(context, parse_ref(job.partition)), job.client_index)
 
 
 @lru_cache(maxsize=2)
 def _partition(context: Context, ref: Ref) -> Mapping[str, Array]:
     return codec.decode(context.store.get_blob(ref))
-
-
-def _place() -> dict[str, Json]:
-    return {"host": platform.node(), "pid": os.getpid()}

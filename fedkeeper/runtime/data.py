@@ -1,7 +1,7 @@
-"""A function's examples: the dataset behind the spec's `data`, or a client's own file. Loaded once per worker.
+"""A function's examples: the dataset behind the spec's `data`, or a client's own file. Each array is loaded once per worker.
 
-sample in the zip | file on this machine | URL + sha256 -> cache folder --np.load--> {"x_train", "y_train", "x_test", "y_test"}
-client's own file --np.load--> {"x", "y"}
+sample in the zip | file on this machine | URL + sha256 -> cache folder --np.load--> "x_train", "y_train", "x_test", "y_test"
+client's own file --np.load--> "x", "y"
 """
 
 from __future__ import annotations
@@ -41,30 +41,22 @@ class Examples:
 def training_examples(context: Context, data: Mapping[str, Json], client: str, rows: Array | None, file: str | None) -> Examples:
     """A client's own file when it has one, else its rows of the dataset."""
     if file is not None:
-        arrays = _load(str(file))
-        return Examples(_array(arrays, "x", file), _array(arrays, "y", file), client)
+        return Examples(_array(file, "x"), _array(file, "y"), client)
     if rows is None:
         raise TaskError(f"client {client} has neither a file nor a part of the dataset")
-    arrays = dataset(context, data)
-    return Examples(arrays["x_train"][rows], arrays["y_train"][rows], client)
+    path = locate(context, data)
+    return Examples(_array(path, "x_train")[rows], _array(path, "y_train")[rows], client)
 
 
 def training_labels(context: Context, data: Mapping[str, Json]) -> Array:
-    return _array(dataset(context, data), "y_train", str(data.get("name")))
+    return _array(locate(context, data), "y_train")
 
 
 def test_examples(context: Context, data: Mapping[str, Json]) -> Examples:
     if test := data.get("test"):
-        arrays = _load(str(test))
-        return Examples(_array(arrays, "x", test), _array(arrays, "y", test), split="test")
-    arrays = dataset(context, data)
-    return Examples(
-        _array(arrays, "x_test", str(data.get("name"))), _array(arrays, "y_test", str(data.get("name"))), split="test"
-    )
-
-
-def dataset(context: Context, data: Mapping[str, Json]) -> Mapping[str, Array]:
-    return _load(str(locate(context, data)))
+        return Examples(_array(test, "x"), _array(test, "y"), split="test")
+    path = locate(context, data)
+    return Examples(_array(path, "x_test"), _array(path, "y_test"), split="test")
 
 
 def locate(context: Context, data: Mapping[str, Json]) -> Path:
@@ -78,21 +70,20 @@ def locate(context: Context, data: Mapping[str, Json]) -> Path:
     raise TaskError("the spec names no dataset", hint="set data.dataset, or data files on every client and data.test")
 
 
-@lru_cache(maxsize=4)
-def _load(path: str) -> Mapping[str, Array]:
+@lru_cache(maxsize=8)
+def _array(path: str | Path, name: str) -> Array:
+    """One array of an .npz file. Each role looks at its own: unpacking them all is most of a small function's first step."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            if name not in archive.files:
+                found = ", ".join(sorted(archive.files)) or "nothing"
+                raise TaskError(f"data file {path} holds no array {name!r}, only {found}")
+            array: Array = archive[name]
+            return array
     except FileNotFoundError as exc:
         raise TaskError(f"data file {path} does not exist where the function runs") from exc
     except (OSError, ValueError, zipfile.BadZipFile) as exc:
         raise TaskError(f"data file {path} is not a readable .npz: {exc}") from exc
-
-
-def _array(arrays: Mapping[str, Array], name: str, source: str) -> Array:
-    if name not in arrays:
-        raise TaskError(f"{source} holds no array {name!r}, only {', '.join(sorted(arrays)) or 'nothing'}")
-    return arrays[name]
 
 
 def _download(url: str, sha256: str, cache: Path) -> Path:

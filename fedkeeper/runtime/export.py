@@ -1,4 +1,4 @@
-"""Turns trained weights into a `.keras` file, in a process of its own: the orchestrator never loads a machine-learning library.
+"""Turns trained weights into a `.keras` file, in the evaluator or in a process of its own: the orchestrator never loads Keras.
 
 python -m fedkeeper.runtime.export TASK.py WEIGHTS.safetensors TARGET.keras '{"params": ...}'
 """
@@ -7,30 +7,34 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from fedkeeper import codec
+from fedkeeper.codec import Arrays
 from fedkeeper.errors import FedKeeperError, TaskError
-from fedkeeper.runtime.task import Config, load_task
+from fedkeeper.model import Json
+from fedkeeper.runtime.task import Config, Task, load_task
 
 
-def to_keras(task_file: Path, weights: Path, target: Path, params: dict[str, object]) -> None:
+def to_keras(task: Task, weights: Arrays, target: Path, params: Mapping[str, Json]) -> None:
     """Build the task's model, put the weights in, and save it in Keras' own format."""
-    from fedkeeper.runtime.keras_engine import KerasEngine
-
-    task = load_task(task_file.parent, task_file.name)
     model = task.module.build(Config(seed=0, params=params))
     if not hasattr(model, "save"):
-        raise TaskError(f"{task_file.name}: build() does not return a Keras model, so there is no .keras form of it")
-    engine = KerasEngine(task.module, model)
-    engine.set_weights(codec.decode(weights.read_bytes()))
+        raise TaskError(f"{task.name}: build() does not return a Keras model, so there is no .keras form of it")
+    from fedkeeper.runtime.keras_engine import KerasEngine
+
+    KerasEngine(task.module, model).set_weights(weights)
     model.save(target)
 
 
 def main(arguments: list[str]) -> int:
     task_file, weights, target, params = arguments
     try:
-        to_keras(Path(task_file), Path(weights), Path(target), json.loads(params))
+        task = load_task(Path(task_file).parent, Path(task_file).name)
+        to_keras(task, codec.decode(np.memmap(weights, np.uint8, "r").data), Path(target), json.loads(params))
     except FedKeeperError as exc:
         sys.stderr.write(f"{exc}\n")
         return exc.exit_code

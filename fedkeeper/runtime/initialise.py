@@ -6,12 +6,12 @@ seed | checkpoint -> arrays -> blob "model" ;  labels -> rows per client -> blob
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from fedkeeper import codec
 from fedkeeper.jobs import InitJob
 from fedkeeper.model import Json, Receipt, Ref, seeded
-from fedkeeper.runtime import data, records
+from fedkeeper.refs import parse_ref
+from fedkeeper.runtime import data, place, records, weights
 from fedkeeper.runtime.context import Context
 from fedkeeper.runtime.partition import partition, to_arrays
 from fedkeeper.runtime.task import Config, Task, load_task
@@ -27,15 +27,16 @@ def handle(context: Context, params: Mapping[str, Json], _body: bytes) -> tuple[
         labels = data.training_labels(context, job.data)
         parts = partition(labels, job.clients, job.data, seeded(job.seed, "partition"))
         outputs["partition"] = context.store.put_blob(*codec.encode(to_arrays(parts)))
-    receipt = Receipt(job.key, {"seed": job.seed, "start_from": job.start_from}, outputs)
+    receipt = Receipt(job.key, {"seed": job.seed, "start_from": job.start_from}, outputs, notes=place.here())
     return records.commit(context.store, job.run, receipt), b""
 
 
 def _model(context: Context, task: Task, job: InitJob) -> Ref:
     """Seeded, or a checkpoint whose arrays must fit the task's model."""
     fresh = task.initial(Config(seed=seeded(job.seed, "init"), params=job.params))
-    arrays: Mapping[str, Any] = fresh
-    if job.start_from is not None:
-        arrays = codec.decode(context.store.get_blob(codec.parse_ref(job.start_from)))
+    if job.start_from is None:
+        return context.store.put_blob(*codec.encode(fresh))
+    with weights.stored(context.store, parse_ref(job.start_from)) as arrays:
         codec.require_same_layout(arrays, fresh, "the checkpoint in training.start_from")
-    return context.store.put_blob(*codec.encode(arrays))
+        del fresh
+        return context.store.put_blob(*codec.encode(arrays))

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -173,8 +173,9 @@ class _Loop:
         buffer = aligned(self.largest + _PAGE, 0)
         readers = _Readers(self.open_blob, self.keep_open)
         try:
-            while (window := self._next()) is not None:
-                self._reduce(window, readers, buffer)
+            with np.errstate(over="ignore", invalid="ignore"):  # `_blame` says it better
+                while (window := self._next()) is not None:
+                    self._reduce(window, readers, buffer)
         finally:
             self.windows.clear()
             readers.close()
@@ -194,10 +195,21 @@ class _Loop:
             data = readers.read(entry, window, buffer)
             for piece, accumulator in zip(window.pieces, accumulators, strict=True):
                 block = piece.of(data)
-                _check_values(block, piece, entry.update)
+                _check_truth(block, piece, entry.update)
                 self.reducer.fold(accumulator, block, entry.weight)
-        for block, accumulator in zip(blocks, accumulators, strict=True):
+        for piece, block, accumulator in zip(window.pieces, blocks, accumulators, strict=True):
+            if not np.isfinite(accumulator).all():
+                self._blame(window, piece, readers, buffer)
             block[...] = self.reducer.finish(accumulator, block)
+
+    def _blame(self, window: Window, piece: Piece, readers: _Readers, buffer: Bytes) -> NoReturn:
+        """Whose numbers are none? Asked only when the sum shows it: looking at every update would take a tenth of the time."""
+        for entry in self.inputs:
+            block = piece.of(readers.read(entry, window, buffer))
+            if block.dtype.kind == "f" and not np.isfinite(block).all():
+                text = f"the update of client {entry.update.client!r} holds NaN or infinity in {piece.array!r}"
+                raise CorruptData(text, hint="its training diverged: a smaller learning rate may help")
+        raise CorruptData(f"the updates' numbers in {piece.array!r} are too large to be added up")
 
 
 class _Readers:
@@ -273,9 +285,6 @@ def _describe(tensor: codec.Tensor | None) -> str:
     return "nothing" if tensor is None else f"{tensor.name!r} {tensor.dtype} {list(tensor.shape)} at byte {tensor.start}"
 
 
-def _check_values(block: Block, piece: Piece, update: Update) -> None:
-    if block.dtype.kind == "f" and not np.isfinite(block).all():
-        text = f"the update of client {update.client!r} holds NaN or infinity in {piece.array!r}"
-        raise CorruptData(text, hint="its training diverged: a smaller learning rate may help")
+def _check_truth(block: Block, piece: Piece, update: Update) -> None:
     if block.dtype.kind == "b" and (block.view(np.uint8) > 1).any():
         raise CorruptData(f"the update of client {update.client!r} holds neither true nor false in {piece.array!r}", hint=_HINT)

@@ -14,6 +14,7 @@ from fedkeeper.errors import CorruptData
 from fedkeeper.jobs import RelayJob, TrainJob
 from fedkeeper.model import Json, Ref
 from fedkeeper.providers.base import Reply
+from fedkeeper.refs import parse_ref
 from fedkeeper.runtime import records
 from fedkeeper.runtime.client import make_receipt, rows_of
 from fedkeeper.runtime.context import Context
@@ -24,7 +25,7 @@ def handle(context: Context, params: Mapping[str, Json], _body: bytes) -> tuple[
     train = TrainJob.from_params(job.train)
     if (done := records.earlier(context.store, job.run, train.key)) is not None:
         return done, b""
-    model = _model(context, codec.parse_ref(train.model))
+    model = _model(context, parse_ref(train.model))
     reply = context.caller.call(job.function, {"job": job.train}, _request(context, train, model), job.timeout_s)
     examples, metrics, notes = _header(reply, train.subject)
     _check_update(reply.body, model, train.subject)

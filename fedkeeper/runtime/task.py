@@ -28,6 +28,7 @@ from fedkeeper.codec import Array, Arrays
 from fedkeeper.errors import FedKeeperError, TaskError
 from fedkeeper.model import Json
 from fedkeeper.runtime.data import Examples
+from fedkeeper.runtime.weights import own
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ class Task:
         seeded_keras = _seed_keras(config.seed)
         model = self._call("build", config)
         if not seeded_keras and _seed_keras(config.seed):
+            del model  # before there is another
             model = self._call("build", config)
         return model
 
@@ -144,12 +146,14 @@ class ArraysEngine:
         return self._model
 
     def train(self, arrays: Arrays, x: Array, y: Array, config: Config) -> tuple[Arrays, Mapping[str, float]]:
-        model, metrics = self._task._call("train", {n: np.array(a) for n, a in arrays.items()}, x, y, config)
-        trained = {name: np.asarray(model[name], dtype=arrays[name].dtype) for name in arrays}
+        model = own(arrays)
+        dtypes = {name: array.dtype for name, array in model.items()}
+        model, metrics = self._task._call("train", model, x, y, config)
+        trained = {name: np.asarray(model[name], dtype=dtype) for name, dtype in dtypes.items()}
         return trained, metrics
 
     def evaluate(self, arrays: Arrays, x: Array, y: Array, config: Config) -> Mapping[str, float]:
-        metrics: Mapping[str, float] = self._task._call("evaluate", dict(arrays), x, y, config)
+        metrics: Mapping[str, float] = self._task._call("evaluate", own(arrays), x, y, config)
         return metrics
 
 

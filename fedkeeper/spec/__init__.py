@@ -27,12 +27,14 @@ def load(
     overrides: Sequence[tuple[str, str]] = (),
     text: str | None = None,
     probe: Probe | None = None,
+    stored: bool = False,
 ) -> Fabric:
     """The fabric that the spec in `path` describes; SpecError carries every problem of it.
 
     `text` stands for the file's content when it is given. `overrides` are (dotted key, YAML text) from the command line.
-    With `probe` (see fedkeeper.spec.reach), the addresses it names must answer.
+    With `probe` (see fedkeeper.spec.reach), the addresses it names must answer. `stored`: the text was checked when its run began,
+    perhaps on another machine, and the files it names need not be here.
     """
     from fedkeeper.spec import loader
 
-    return loader.load(path, providers=providers, overrides=overrides, text=text, probe=probe)
+    return loader.load(path, providers=providers, overrides=overrides, text=text, probe=probe, stored=stored)

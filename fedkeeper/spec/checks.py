@@ -193,8 +193,19 @@ def free_values(context: Context) -> Iterator[Problem]:
 
 
 def store(context: Context) -> Iterator[Problem]:
-    """The store's URL is one we can make sense of, and holds no secret."""
-    url, path = context.spec.store, ("store",)
+    """The store's URLs are ones we can make sense of, of the same kind, and hold no secret."""
+    url, theirs = context.spec.store, context.spec.functions_store
+    yield from _store_url(context, "store", url)
+    if theirs is None:
+        return
+    yield from _store_url(context, "functions_store", theirs)
+    if any(given.startswith(("file:", "memory:")) for given in (url, theirs)):
+        hint = "leave it out: functions on this machine open the store themselves"
+        yield context.problem(("functions_store",), "only a MongoDB store has credentials of fewer rights", hint)
+
+
+def _store_url(context: Context, key: str, url: str) -> Iterator[Problem]:
+    path = (key,)
     hint = "write file:FOLDER, mongodb://HOST:PORT/DB, or ${env:NAME} that holds the whole URL"
     if env_name(url) or url == "memory:":
         return
@@ -214,21 +225,21 @@ def store(context: Context) -> Iterator[Problem]:
     elif scheme == "memory":
         yield context.problem(path, f"`{url}`: a memory store has no name", "write memory:")
     elif scheme.startswith("mongodb"):
-        yield from _mongodb(context, url, hint)
+        yield from _mongodb(context, key, url, hint)
 
 
-def _mongodb(context: Context, url: str, hint: str) -> Iterator[Problem]:
+def _mongodb(context: Context, key: str, url: str, hint: str) -> Iterator[Problem]:
     try:
         parts = urlsplit(url.partition(",")[0])
         credentials, host = parts.password or parts.username or "@" in url, parts.hostname
     except ValueError:
         credentials, host = "@" in url, None
     if credentials:
-        secret = "put the complete URL into an environment variable and write store: ${env:MONGO_URL}"
+        secret = f"put the complete URL into an environment variable and write {key}: ${{env:MONGO_URL}}"
         message = "a user name or password must not stand here in clear text"
-        yield context.document.problem(("store",), message, secret, secret=True)
+        yield context.document.problem((key,), message, secret, secret=True)
     elif not host:
-        yield context.problem(("store",), f"`{url}` names no host", hint)
+        yield context.problem((key,), f"`{url}` names no host", hint)
 
 
 CONSISTENCY: tuple[Check, ...] = (clusters, cluster_names, group_names, client_ids, counts, dealing, training, free_values, store)

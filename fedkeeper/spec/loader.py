@@ -39,13 +39,14 @@ def load(
     overrides: Sequence[tuple[str, str]] = (),
     text: str | None = None,
     probe: Probe | None = None,
+    stored: bool = False,
 ) -> Fabric:
     """The fabric that the spec in `path` describes. `text` stands for the file's content when it is given; with `probe`,
-    the addresses it names must answer."""
+    the addresses it names must answer; what is `stored` passed the checks before."""
     file = str(path)
     document = _read(read_text(Path(path)) if text is None else text, file)
     spec_file = Path(os.path.abspath(path))
-    spec, problems = _validate(document, spec_file.parent, overrides, providers, probe)
+    spec, problems = _validate(document, spec_file.parent, overrides, providers, probe, () if stored else ALL_CHECKS)
     if problems or spec is None:
         raise spec_error(document, problems)
     return resolve.fabric(spec, kinds(providers), spec_file)
@@ -96,6 +97,7 @@ def _validate(
     changes: Sequence[tuple[str, str]],
     providers: Mapping[str, type[BaseModel]],
     probe: Probe | None,
+    wanted: Sequence[checks.Check],
 ) -> tuple[Spec | None, list[Problem]]:
     overrides.apply(document, changes)
     key, problems, spec = tuple(providers.items()), list(document.problems), None
@@ -109,7 +111,7 @@ def _validate(
         spec = _salvage(document.data, wrong, _model(key))
     if spec is not None:
         context = checks.Context(document, spec, kinds(providers), root)
-        found = checks.run(context, ALL_CHECKS)
+        found = checks.run(context, wanted)
         if probe is not None and not found and not problems:
             found = [*dataset_answers(context, probe)]
         problems += [problem for problem in found if not any(_under(problem, path) for path in wrong)]

@@ -14,7 +14,7 @@ from fedkeeper.spec import tree
 from fedkeeper.spec.document import Document, Path
 
 LEARNING: Path = ("scenarios", "federated_learning")
-_ROOTS = ("version", "name", "store", "providers", "scenarios")
+_ROOTS = ("version", "name", "store", "functions_store", "keep", "providers", "scenarios")
 _SECTION = 3
 """Parts in the path of a section such as `training`."""
 _EDIT = "edit the file, then run `fedkeeper deploy`"

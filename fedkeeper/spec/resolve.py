@@ -122,6 +122,8 @@ def fabric(spec: Spec, kinds: Mapping[str, Kind], spec_file: Path) -> Fabric:
         requirements=tuple(training.requirements),
         task_files=tuple(str(absolute(root, file)) for file in training.files),
         spec_file=spec_file,
+        functions_store=spec.functions_store and _store(spec.functions_store, root),
+        keep=spec.keep,
     )
 
 

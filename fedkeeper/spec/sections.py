@@ -18,6 +18,7 @@ from fedkeeper.model import Role
 NAME = r"^[a-z][a-z0-9-]{0,39}$"
 ID = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 MAX_CLIENTS = 100_000
+MAX_ROUNDS = 1_000_000
 
 ALL = 0
 """What "all" becomes in counts: the model's own word for it."""
@@ -49,6 +50,16 @@ def parse_quorum(value: object) -> int | float:
     return value
 
 
+def _keep(value: object) -> object:
+    """Rounds whose weights stay, 0 for all."""
+    if value == "all":
+        return ALL
+    rounds = value.removeprefix("last ").strip() if isinstance(value, str) and value.startswith("last ") else ""
+    if rounds.isascii() and rounds.isdigit() and 0 < int(rounds) <= MAX_ROUNDS:
+        return int(rounds)
+    raise complaint(f"must be all, or the last rounds by number, not {describe(value)}", "write keep: last 2, or keep: all")
+
+
 _COUNT = {"type": "integer", "minimum": 1}
 PerRound = Annotated[
     int, BeforeValidator(_per_round), WithJsonSchema({"x-kind": 'number or "all"', "anyOf": [_COUNT, {"const": "all"}]})
@@ -61,6 +72,13 @@ Quorum = Annotated[
             "x-kind": 'number, percentage or "all"',
             "anyOf": [_COUNT, {"const": "all"}, {"type": "string", "pattern": r"^\d+(\.\d+)?%$"}],
         }
+    ),
+]
+Keep = Annotated[
+    int,
+    PlainValidator(_keep),
+    WithJsonSchema(
+        {"x-kind": '"last N" or "all"', "anyOf": [{"type": "string", "pattern": r"^last +[1-9]\d{0,5}$"}, {"const": "all"}]}
     ),
 ]
 ClusterName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
@@ -240,6 +258,16 @@ class Spec(Section):
         default="file:.fedkeeper/store",
         description="Where models, receipts and the ledger are kept: `file:FOLDER` (this machine only), `mongodb://HOST:PORT/DB` "
         "or `${env:NAME}` that holds such a URL",
+    )
+    functions_store: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="The same store by another URL, with a credential of fewer rights: the functions get this one, and only "
+        "the orchestrator the other",
+    )
+    keep: Keep = Field(
+        default=2,
+        description="Weights that stay in the store: those of the `last N` rounds of each run, or `all`. The final model, "
+        "receipts and ledgers always stay",
     )
     providers: Any = Field(description="The clusters: kind of platform, then a name of yours, then its settings")
     scenarios: Scenarios = Field(description="What is done on the fabric")

@@ -44,7 +44,6 @@ _NO_EFFECT = {
     "func_path": "the functions of version 0.1 do not fit; `functions.<name>.path` names a folder with a handler.py of your own",
     "entry-point": "the entry point is FedKeeper's own",
     "openfaas": "version 0.1 had no deployer for OpenFaaS, nor has this one",
-    "collection": "a store has collections of its own",
     "ow_apigw_access_token": "never had any effect",
     "docker": "never had any effect",
     "auth": "a service account is a file, named by the environment variable GOOGLE_APPLICATION_CREDENTIALS",
@@ -119,12 +118,17 @@ def _name(old: Old) -> str:
 
 
 def _store(old: Old) -> str:
-    url, database = old.text(*MONGO, "url"), old.text(*MONGO, "db")
+    """The collection of version 0.1 becomes the prefix of this version's collections: nothing of theirs is touched."""
+    url, database, collection = (old.text(*MONGO, key) for key in ("url", "db", "collection"))
+    if not re.fullmatch(r"[A-Za-z0-9_-]{0,40}", collection):
+        old.warn((*MONGO, "collection"), "left out: letters, digits, _ and -, 40 characters at most")
+        collection = ""
+    prefix = f"?fedkeeperPrefix={collection}" if collection else ""
     host = re.fullmatch(r"(?:mongodb://)?([A-Za-z0-9.-]+(?::\d{1,5})?)/?", url)
     if host is None or not re.fullmatch(r"[A-Za-z0-9_-]*", database):
-        old.warn((*MONGO, "url"), "now ${env:MONGO_URL}: set that variable to mongodb://HOST:PORT/DB")
+        old.warn((*MONGO, "url"), f"now ${{env:MONGO_URL}}: set that variable to mongodb://HOST:PORT/DB{prefix}")
         return "${env:MONGO_URL}"
-    return f"mongodb://{host[1]}/{database}".rstrip("/")
+    return f"mongodb://{host[1]}/{database}{prefix}".removesuffix("/")
 
 
 def _groups(old: Old, clusters: Clusters) -> list[dict[str, Json]]:

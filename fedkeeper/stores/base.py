@@ -1,6 +1,7 @@
 """The store port: what a run needs to remember, on any backend.
 
     blobs     content-addressed bytes, immutable           put_blob / open_blob        (functions write and read)
+                                                           blobs / drop_blobs          (who collects garbage)
     receipts  one write-once document per (run, step, subject)  put_receipt / receipts (functions write, tracker reads)
     events    the run's ledger, append-only, fenced         append / read_events       (orchestrator only)
     records   small named JSON documents                    put_record / get_record    (deployments, runs, control)
@@ -63,6 +64,19 @@ class Store(ABC):
             return bytes(reader.read())
         finally:
             reader.close()
+
+    @abstractmethod
+    def blobs(self) -> Iterable[Ref]:
+        """Every blob that exists, in any order."""
+
+    @abstractmethod
+    def drop_blobs(self, refs: Collection[Ref], before: float) -> int:
+        """Delete those that have not been put, nor put again, since `before` (by `clock`); absent is fine. Returns how many went.
+        A `put_blob` that returns after `before` keeps its blob, however the two meet. In doubt, for about a second, a blob stays."""
+
+    @abstractmethod
+    def clock(self) -> float:
+        """The time by which the store judges what came first: Unix seconds of whoever keeps the blobs."""
 
     # --- receipts ------------------------------------------------------------------------------------------------
     @abstractmethod

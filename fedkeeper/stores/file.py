@@ -14,6 +14,7 @@ neither does a power cut.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -50,6 +51,15 @@ class FileStore(Store):
 
     def has_blob(self, ref: Ref) -> bool:
         return self._blobs.has(ref)
+
+    def blobs(self) -> Iterable[Ref]:
+        return self._blobs.all()
+
+    def drop_blobs(self, refs: Collection[Ref], before: float) -> int:
+        return self._blobs.drop(refs, before)
+
+    def clock(self) -> float:
+        return time.time()
 
     # --- receipts ------------------------------------------------------------------------------------------------
     def put_receipt(self, run: str, receipt: Receipt) -> bool:

@@ -2,21 +2,26 @@
 
     parts --512 KiB--> sha256 + writev into tmp/ --rename--> blobs/ab/cd...      one pass; equal bytes are one file
 
-A blob gets its name only when it is whole, and then never changes: readers need no lock, and may map it.
+A blob gets its name only when it is whole, and then never changes: readers need no lock, and may map it. Its time is that of its last
+put, taken and given under a shared flock on its folder; who drops blobs holds that lock alone, so a put comes before it or after it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import mmap
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fedkeeper.codec import parse_ref
 from fedkeeper.errors import BlobMissing, CorruptData
 from fedkeeper.model import Ref
+from fedkeeper.refs import parse_ref
 from fedkeeper.stores.base import Buffer
 from fedkeeper.stores.file_disk import Disk, translated, write_all
 
@@ -76,7 +81,11 @@ class BlobFolder:
                     size = 0
             write_all(fd, pending)
             ref = Ref("sha256:" + digest.hexdigest())
-            self._disk.replace(fd, path, self._path(ref))
+            target = self._path(ref)
+            with self._locked(target.parent, fcntl.LOCK_SH):
+                now = time.time_ns()
+                os.utime(fd, ns=(now, now))
+                self._disk.replace(fd, path, target)
         return ref
 
     def open(self, ref: Ref) -> FileBlob:
@@ -89,6 +98,44 @@ class BlobFolder:
     def has(self, ref: Ref) -> bool:
         with translated(f"look for blob {ref}"):
             return self._path(ref).exists()
+
+    def all(self) -> Iterator[Ref]:
+        with translated(f"list {self._folder}"):
+            for path in self._folder.glob("[0-9a-f][0-9a-f]/*"):
+                yield Ref(f"sha256:{path.parent.name}{path.name}")
+
+    def drop(self, refs: Collection[Ref], before: float) -> int:
+        """Those whose time is before `before`."""
+        folders: dict[Path, list[Path]] = defaultdict(list)
+        for path in map(self._path, refs):
+            folders[path.parent].append(path)
+        with translated("drop blobs"):
+            return sum(self._drop(folder, paths, before) for folder, paths in folders.items() if folder.is_dir())
+
+    def _drop(self, folder: Path, paths: Sequence[Path], before: float) -> int:
+        gone = 0
+        with self._locked(folder, fcntl.LOCK_EX):
+            for path in paths:
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime < before:
+                        path.unlink()
+                        gone += 1
+            self._disk.settle(folder)
+        return gone
+
+    @contextmanager
+    def _locked(self, folder: Path, how: int) -> Iterator[None]:
+        """Each holder with a descriptor of its own: threads exclude each other like processes."""
+        try:
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            self._disk.make_folder(folder)
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(fd, how)
+            yield
+        finally:
+            os.close(fd)
 
     def _path(self, ref: Ref) -> Path:
         digest = parse_ref(ref).removeprefix("sha256:")

@@ -7,14 +7,15 @@ JSON brings it.
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from fedkeeper.codec import parse_ref, ref_of
 from fedkeeper.errors import BlobMissing, CorruptData, Fenced, ReceiptConflict, RunBusy
 from fedkeeper.model import Json, Receipt, Ref, StepKey
+from fedkeeper.refs import parse_ref, ref_of
 from fedkeeper.stores.base import BlobReader, Buffer, Store
 from fedkeeper.stores.document import CONFLICT_HINT, dumps, loads, numbered, receipt_from
 
@@ -24,6 +25,7 @@ class Memory:
     """What a memory store holds. `lock` makes each change whole."""
 
     blobs: dict[Ref, bytes] = field(default_factory=dict)
+    put_at: dict[Ref, float] = field(default_factory=dict)
     receipts: dict[tuple[str, str], dict[str, bytes]] = field(default_factory=lambda: defaultdict(dict))  # (run, step) -> subject
     events: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     records: dict[str, dict[str, bytes]] = field(default_factory=lambda: defaultdict(dict))
@@ -65,7 +67,9 @@ class MemoryStore(Store):
     def put_blob(self, *parts: Buffer) -> Ref:
         data = b"".join(parts)
         ref = ref_of(data)
-        self._memory.blobs.setdefault(ref, data)
+        with self._memory.lock:
+            self._memory.blobs.setdefault(ref, data)
+            self._memory.put_at[ref] = self.clock()
         return ref
 
     def open_blob(self, ref: Ref) -> BlobReader:
@@ -76,6 +80,19 @@ class MemoryStore(Store):
 
     def has_blob(self, ref: Ref) -> bool:
         return parse_ref(ref) in self._memory.blobs
+
+    def blobs(self) -> Iterable[Ref]:
+        return list(self._memory.blobs)
+
+    def drop_blobs(self, refs: Collection[Ref], before: float) -> int:
+        with self._memory.lock:
+            gone = {ref for ref in map(parse_ref, refs) if self._memory.put_at.get(ref, before) < before}
+            for ref in gone:
+                del self._memory.blobs[ref], self._memory.put_at[ref]
+        return len(gone)
+
+    def clock(self) -> float:
+        return time.time()
 
     # --- receipts ------------------------------------------------------------------------------------------------
     def put_receipt(self, run: str, receipt: Receipt) -> bool:

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
 from fedkeeper.model import Ref
 
-Block = npt.NDArray[Any]
+if TYPE_CHECKING:  # the orchestrator, which knows the strategies by name, needs no NumPy
+    import numpy.typing as npt
+
+Block: TypeAlias = "npt.NDArray[Any]"
 """A 1-D piece of one array of the model."""
 
 
@@ -50,7 +51,7 @@ class StreamReducer(Protocol):
         """A fresh accumulator for a block of the model `base`."""
 
     def fold(self, accumulator: Block, update: Block, weight: float) -> None:
-        """Take one update's block in, in place."""
+        """Take one update's block in, in place. NaN or infinity in it must show in the accumulator: that is how bad updates are found."""
 
     def finish(self, accumulator: Block, base: Block) -> Block:
         """The block of the new model, in `base`'s dtype."""

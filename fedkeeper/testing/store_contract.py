@@ -20,6 +20,7 @@ from fedkeeper.errors import RunBusy
 from fedkeeper.model import StepKey
 from fedkeeper.stores.base import Store
 from fedkeeper.testing.store_blobs import BlobContract
+from fedkeeper.testing.store_drop import DropContract
 from fedkeeper.testing.store_fixtures import RUN, STEP, Reopen, ledger, receipt
 from fedkeeper.testing.store_ledger import LedgerContract
 from fedkeeper.testing.store_process import StoreProcess
@@ -30,7 +31,7 @@ HOSTILE = (
 )  # fmt: skip
 
 
-class StoreContract(BlobContract, LedgerContract):
+class StoreContract(BlobContract, DropContract, LedgerContract):
     # --- records -------------------------------------------------------------------------------------------------
     def test_records_are_replaced(self, store: Store, reopen: Reopen) -> None:
         assert store.get_record("deployment", "mnist") is None

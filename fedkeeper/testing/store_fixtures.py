@@ -39,6 +39,9 @@ class StoreFixtures(ABC):
     crosses_processes: ClassVar[bool] = True
     """False for a backend that lives inside one process."""
 
+    clock_step_s: ClassVar[float] = 0.02
+    """What is further apart than this has different times by the store's clock."""
+
     @pytest.fixture
     def url(self) -> str:
         """URL of a store with nothing in it. Every backend gives its own."""

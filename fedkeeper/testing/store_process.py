@@ -4,6 +4,7 @@
 
     ["receipt", run, step, subject, model]  -> true | false | error      ["append", run, first_seq, [event, ...]]  -> null | error
     ["blob", size, byte]                    -> ref | error               ["lease", run]  -> "held" (until death) | error
+    ["drop", [ref, ...], before]            -> how many | error
 
 An error is answered as {"error": class name}.
 """
@@ -78,6 +79,8 @@ def perform(store: Store, leases: ExitStack, verb: str, *args: Json) -> Json:
     if verb == "blob":
         size, byte = args
         return store.put_blob(bytes([byte]) * size)
+    if verb == "drop":
+        return store.drop_blobs(*args)
     if verb == "lease":
         leases.enter_context(store.lease(*args))
         return "held"

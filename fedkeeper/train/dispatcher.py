@@ -12,14 +12,15 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from fedkeeper.errors import FedKeeperError, FunctionNotFound, Throttled
 from fedkeeper.model import Json, StepKey
 from fedkeeper.providers.base import InvocationMode, Provider
+from fedkeeper.train.threads import Threads
 
 _THROTTLE_FIRST_S, _THROTTLE_MAX_S = 0.5, 30.0
 
@@ -96,14 +97,14 @@ class Dispatcher:
         self._pacers = {name: Pacer(provider.capabilities.rate_per_s) for name, provider in providers.items()}
         self._repair_locks: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
         self._repaired: dict[tuple[str, str], float] = {}
-        self._pool = ThreadPoolExecutor(max_workers=_threads(providers), thread_name_prefix="dispatch")
+        self._threads = Threads(_threads(providers), "dispatch")
 
     def submit(self, order: Order) -> None:
         """In order and at once where invoking costs nothing; else in a thread."""
         if self._providers[order.cluster].capabilities.instant_invoke:
             self._work(order)
         else:
-            self._pool.submit(self._work, order)
+            self._threads.submit(partial(self._work, order))
 
     def take(self) -> list[Outcome]:
         """What has come back since the last call; resubmits throttled orders whose time has come."""
@@ -130,7 +131,8 @@ class Dispatcher:
         return len(self._later)
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """At once: calls that are held now end with the process."""
+        self._threads.close()
 
     def _work(self, order: Order) -> None:
         try:

@@ -73,17 +73,24 @@ def load(store: Store, run: str) -> RunRecord:
     return _from_json(data)
 
 
-def of_fabric(store: Store, fabric: str) -> list[RunRecord]:
-    """Oldest first."""
-    records = [_from_json(data) for data in store.records(_KIND).values() if data["fabric"] == fabric]
+def every(store: Store) -> list[RunRecord]:
+    """All runs of the store, whatever their fabric, oldest first."""
+    records = [_from_json(data) for data in store.records(_KIND).values()]
     return sorted(records, key=lambda record: (record.created, record.run))
 
 
-def latest(store: Store, fabric: str, *, unfinished: bool = False) -> RunRecord:
-    """The newest run, or the newest that has not finished."""
-    found = [record for record in of_fabric(store, fabric) if record.end is None or not unfinished]
+def of_fabric(store: Store, fabric: str) -> list[RunRecord]:
+    """Oldest first."""
+    return [record for record in every(store) if record.fabric == fabric]
+
+
+def latest(store: Store, fabric: str | None = None, *, unfinished: bool = False) -> RunRecord:
+    """The newest run (of any fabric when none is named), or the newest that has not finished."""
+    known = every(store) if fabric is None else of_fabric(store, fabric)
+    found = [record for record in known if record.end is None or not unfinished]
     if not found:
-        raise RunNotFound(f"{fabric} has no {'unfinished ' if unfinished else ''}run", hint="`fedkeeper start` begins one")
+        message = f"{fabric or 'this store'} has no {'unfinished ' if unfinished else ''}run"
+        raise RunNotFound(message, hint="`fedkeeper start` begins one")
     return found[-1]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class FakeFabric:
     nodes: list[NodeInfo] = field(default_factory=list)
     state: str = "finished"
     reply: Reply = Reply({"weights": "done"})
-    raises: Exception | None = None
+    raises: BaseException | None = None
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     overrides: tuple[tuple[str, str], ...] = ()
 
@@ -99,6 +99,12 @@ class FakeFabric:
         if run_id not in (None, "demo-1"):
             raise RunNotFound(f"there is no run {run_id}")
         return "demo-1", list(self.script)
+
+    def follow(self, run_id: str | None = None) -> Iterator[list[Event]]:
+        for event in self.script:
+            yield [event]
+        if self.raises is not None:
+            raise self.raises
 
     def activation_log(self, cluster: str, activation_id: str) -> str:
         return f"hello from {activation_id} on {cluster}\n"

@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as npst
 
 from fedkeeper import codec
 from fedkeeper.errors import CorruptData
+from fedkeeper.refs import parse_ref, ref_of
 
 DTYPES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?"]
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(lambda name: name != "__metadata__")
@@ -201,8 +202,8 @@ def test_layout_needs_the_head_only() -> None:
 # --- refs --------------------------------------------------------------------------------------------------------------
 @given(st.lists(st.binary(max_size=20), max_size=5))
 def test_a_ref_is_the_sha256_of_all_parts(parts: list[bytes]) -> None:
-    assert codec.ref_of(*parts) == "sha256:" + hashlib.sha256(b"".join(parts)).hexdigest()
-    assert codec.parse_ref(codec.ref_of(*parts)) == codec.ref_of(*parts)
+    assert ref_of(*parts) == "sha256:" + hashlib.sha256(b"".join(parts)).hexdigest()
+    assert parse_ref(ref_of(*parts)) == ref_of(*parts)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +212,7 @@ def test_a_ref_is_the_sha256_of_all_parts(parts: list[bytes]) -> None:
 )  # fmt: skip
 def test_what_is_no_ref(text: object) -> None:
     with pytest.raises(CorruptData, match="not a ref"):
-        codec.parse_ref(text)
+        parse_ref(text)
 
 
 # --- packed bodies -----------------------------------------------------------------------------------------------------

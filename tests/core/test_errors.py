@@ -61,7 +61,12 @@ def test_families_share_an_exit_code_and_families_differ() -> None:
 
 
 def test_what_may_be_tried_again() -> None:
-    assert {kind.__name__ for kind in CLASSES if kind.retryable} == {"Unreachable", "Throttled", "ActivationFailed"}
+    assert {kind.__name__ for kind in CLASSES if kind.retryable} == {
+        "Unreachable",
+        "Throttled",
+        "ActivationFailed",
+        "StoreUnreachable",
+    }
 
 
 def test_a_hint_can_be_replaced_and_left_out() -> None:

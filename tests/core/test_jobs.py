@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fedkeeper.errors import UsageError
-from fedkeeper.jobs import MAX_PARAMS, AggregateJob, EvaluateJob, InitJob, Job, RelayJob, TrainJob
+from fedkeeper.jobs import MAX_PARAMS, AggregateJob, EvaluateJob, ExportJob, InitJob, Job, RelayJob, TrainJob
 from fedkeeper.model import Ref, StepKey
 
 REF = Ref("sha256:" + "ab" * 32)
@@ -22,6 +22,7 @@ JOBS = [
     TRAIN,
     AggregateJob(*HEAD, 7, 3, REF, REF, REF, "fedavg", {"x": 1}),
     EvaluateJob(*HEAD, 7, REF, DATA, {"y": True}, 500),
+    ExportJob(*HEAD, model=REF, params={"hidden_size": 7}),
     RelayJob(*HEAD, function="f-client", timeout_s=12.5, train=TRAIN.to_params()),
 ]
 

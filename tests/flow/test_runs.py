@@ -11,6 +11,7 @@ import pytest
 from fedkeeper import codec
 from fedkeeper.api import Fabric
 from fedkeeper.errors import NotDeployed, RunFailed, SpecError, StaleDeployment, UsageError
+from fedkeeper.refs import ref_of
 from fedkeeper.wiring import House
 from tests.flow.projects import SOFTMAX, make_project, spec
 
@@ -41,7 +42,7 @@ def test_a_run_learns_and_leaves_its_results(tmp_path: Path) -> None:
         "run.log", "rounds.csv", "activations.csv", "clients.csv", "events.jsonl", "model.safetensors", "accuracy.png", "time.png",
     }  # fmt: skip
     weights = codec.decode((run.folder / "model.safetensors").read_bytes())
-    assert codec.ref_of((run.folder / "model.safetensors").read_bytes()) == run.model
+    assert ref_of((run.folder / "model.safetensors").read_bytes()) == run.model
     assert {name: array.shape for name, array in weights.items()} == {"weight": (784, 10), "bias": (10,)}
     rows = rows_of(run.folder / "rounds.csv")
     assert [row["round"] for row in rows] == ["1", "2", "3"]
@@ -236,7 +237,7 @@ def test_export_writes_the_model_of_any_run(tmp_path: Path) -> None:
     fabric.deploy()
     run = fabric.start()
     target = fabric.export(None, tmp_path / "out" / "m.safetensors", "safetensors")
-    assert codec.ref_of(target.read_bytes()) == run.model
+    assert ref_of(target.read_bytes()) == run.model
     with pytest.raises(UsageError, match="no format"):
         fabric.export(run.run, tmp_path / "m.h5", "h5")
     fabric.remove()

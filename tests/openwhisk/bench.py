@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
 
-from fedkeeper.codec import ref_of
 from fedkeeper.deploy.closure import closure
 from fedkeeper.deploy.package import make_zip
 from fedkeeper.model import Cluster, FunctionSpec, Json, Role
 from fedkeeper.providers.openwhisk import shim
 from fedkeeper.providers.openwhisk.provider import OpenWhiskProvider
+from fedkeeper.refs import ref_of
 from fedkeeper.testing.emulated import Emulated
 
 SHIM = Path(shim.__file__).read_text()

@@ -153,6 +153,33 @@ def test_stores_that_are_none(written: str, tmp_path: Path) -> None:
     assert len(problems({**tree(), "store": written}, tmp_path)) == 1
 
 
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("file:data", "only a MongoDB store"), ("mongodb://u:p@h/db", "must not stand here in clear text"), ("${env:A}/db", "a placeholder"),
+    ],
+)  # fmt: skip
+def test_functions_stores_that_are_none(written: str, problem: str, tmp_path: Path) -> None:
+    (said,) = problems({**tree(), "store": "mongodb://h/db", "functions_store": written}, tmp_path)
+    assert problem in said
+
+
+def test_functions_get_their_own_url(tmp_path: Path) -> None:
+    fabric = load({**tree(), "store": "${env:ALL}", "functions_store": "${env:SOME}"}, tmp_path)
+    assert (fabric.store, fabric.functions_store) == ("${env:ALL}", "${env:SOME}")
+
+
+@pytest.mark.parametrize(("written", "keep"), [("last 1", 1), ("last 20", 20), ("all", 0), (None, 2)])
+def test_keep(written: str | None, keep: int, tmp_path: Path) -> None:
+    assert load({**tree(), "keep": written}, tmp_path).keep == keep
+
+
+@pytest.mark.parametrize("written", ["last 0", "last", "last two", 2, "none", "last -1", "last 1.5", "last ²"])
+def test_keeps_that_are_none(written: object, tmp_path: Path) -> None:
+    (said,) = problems({**tree(), "keep": written}, tmp_path)
+    assert "must be all, or the last rounds by number" in said
+
+
 def test_an_empty_value_is_the_default(tmp_path: Path) -> None:
     data = tree(functions=None, training={"task": "mnist-mlp", "params": None, "rounds": None, "requirements": None})
     data["providers"]["local"]["laptop"] = None

@@ -72,7 +72,7 @@ def test_meaning() -> None:
         "google": 6,
     }
     assert {client.weights for client in fabric.clients} == {"relay"}
-    assert fabric.store == "mongodb://10.0.0.7:27017/flweights"
+    assert fabric.store == "mongodb://10.0.0.7:27017/flweights?fedkeeperPrefix=mnist_weights"
     training = fabric.training
     assert (training.optimizer, training.learning_rate, training.epochs, training.batch_size) == ("nadam", 0.001, 5, 32)
     assert (training.target_accuracy, training.rounds, training.clients_per_round) == (0.99, 100, 12)
@@ -93,7 +93,7 @@ def test_meaning() -> None:
     "key",
     [
         "ow_apigw_access_token", "prometheus_config", "configurations", "server_manager_functions", "client_functions", "input_size",
-        "input_shape_x", "input_shape_y", "collection", "func_path", "params_file_path", "blocking_cli", "entry-point", "docker",
+        "input_shape_x", "input_shape_y", "func_path", "params_file_path", "blocking_cli", "entry-point", "docker",
         "novel_key", "openfaas", "runtime",
     ],
 )  # fmt: skip

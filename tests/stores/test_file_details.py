@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -98,6 +100,34 @@ def test_threads_may_share_a_reader(store: FileStore) -> None:
 
         with ThreadPoolExecutor(8) as pool:
             assert b"".join(pool.map(part, range(0, 1_000_000, 10_000))) == data
+
+
+def test_a_put_waits_for_a_drop_and_counts_from_then_on(store: FileStore, root: Path) -> None:
+    folder = root / "blobs" / HELLO[7:9]
+    folder.mkdir(parents=True)
+    with ThreadPoolExecutor(1) as pool:
+        fd = os.open(folder, os.O_RDONLY)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        put = pool.submit(store.put_blob, b"hello")
+        time.sleep(0.1)
+        before = store.clock()
+        assert not put.done()
+        os.close(fd)
+        assert put.result(5) == HELLO
+    assert store.drop_blobs([HELLO], before) == 0
+
+
+def test_a_drop_waits_for_a_put(store: FileStore, root: Path) -> None:
+    store.put_blob(b"hello")
+    with ThreadPoolExecutor(1) as pool:
+        fd = os.open(root / "blobs" / HELLO[7:9], os.O_RDONLY)
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        drop = pool.submit(store.drop_blobs, [HELLO], store.clock() + 60)
+        time.sleep(0.1)
+        assert not drop.done()
+        assert store.put_blob(b"hello") == HELLO
+        os.close(fd)
+        assert drop.result(5) == 1
 
 
 # --- receipts and lease ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,28 @@ def test_a_truth_value_that_is_neither(store: FileStore) -> None:
     bad = store.put_blob(head, b"\x00\x01\x02", *data[1:])
     with pytest.raises(CorruptData, match="'culprit' holds neither true nor false in 'odd'"):
         run(store, put(store, model(0)), [Update("culprit", bad, 1)])
+
+
+def test_an_update_without_weight_is_looked_at_too(store: FileStore) -> None:
+    bad = put(store, changed("scalar", np.array(np.inf)))
+    with pytest.raises(CorruptData, match="'culprit' holds NaN or infinity in 'scalar'"):
+        run(store, put(store, model(0)), [Update("c", put(store, model(1)), 5), Update("culprit", bad, 0)])
+
+
+def test_opposite_infinities_are_found_and_the_first_is_named(store: FileStore) -> None:
+    refs = [put(store, changed("half", np.full(1001, value, "f2"))) for value in (0, -np.inf, np.inf)]
+    with pytest.raises(CorruptData, match="'c1' holds NaN or infinity in 'half'"):
+        run(store, put(store, model(0)), [Update(f"c{index}", ref, 1) for index, ref in enumerate(refs)])
+
+
+def test_finite_numbers_that_overflow_are_nobodys_nan(store: FileStore) -> None:
+    """Rounded weights can add up to a little more than one."""
+    top = np.finfo("f8").max
+    with np.errstate(over="ignore"):
+        counts = next(n for n in product(range(1, 30), repeat=3) if np.isinf(np.cumsum([top * (k / sum(n)) for k in n])[-1]))
+    largest = put(store, changed("scalar", np.array(top)))
+    with pytest.raises(CorruptData, match="numbers in 'scalar' are too large"):
+        run(store, put(store, model(0)), [Update(f"c{index}", largest, n) for index, n in enumerate(counts)])
 
 
 def test_no_updates(store: FileStore) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 from .channel import Channel, too_large
 from .isolation import isolate
 from .process import die_with_parent
-from .wire import Buffer, Frame, dump
+from .wire import Buffer, dump
 
 Run = Callable[[dict[str, Any], bytes], tuple[Any, Buffer]]
 ERROR_LIMIT = 500
@@ -63,7 +63,12 @@ class Worker:
         self._channel.send({"op": "hello"})
         self._set_up(self._channel.next_frame().header)
         while True:
-            self._run(self._channel.next_frame())
+            self._run(*self._next())
+
+    def _next(self) -> tuple[str, bytes, bytes]:
+        """An activation's id, parameters and body. Only the body's own bytes stay, not the frame it came in: it may be a model."""
+        header, data, body = self._channel.next_frame()
+        return header["id"], data, bytes(body)
 
     def _set_up(self, setup: Mapping[str, Any]) -> None:
         self._scratch = setup["scratch"]
@@ -80,10 +85,10 @@ class Worker:
             self._broken = exc
         self._channel.install()
 
-    def _run(self, frame: Frame) -> None:
-        self._channel.activation = os.environ["FEDKEEPER_ACTIVATION_ID"] = frame.header["id"]
+    def _run(self, activation: str, params: bytes, request: bytes) -> None:
+        self._channel.activation = os.environ["FEDKEEPER_ACTIVATION_ID"] = activation
         try:
-            header, data, body = self._answer(frame)
+            header, data, body = self._answer(params, request)
         except BaseException as exc:  # also SystemExit: a handler must not end its worker without a word
             traceback.print_exc()
             header, data, body = _failure(exc), b"null", b""
@@ -94,11 +99,11 @@ class Worker:
                 stream.flush()
         self._channel.activation = None
         rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
-        self._channel.send({"op": "done", "id": frame.header["id"], "rss": rss, **header}, data, body)
+        self._channel.send({"op": "done", "id": activation, "rss": rss, **header}, data, body)
 
-    def _answer(self, frame: Frame) -> tuple[dict[str, Any], bytes, Buffer]:
+    def _answer(self, params: bytes, request: bytes) -> tuple[dict[str, Any], bytes, Buffer]:
         self._enter_scratch()
-        result, body = _shim_run(self._broken)(json.loads(frame.data or b"{}"), bytes(frame.body))
+        result, body = _shim_run(self._broken)(json.loads(params or b"{}"), request)
         data = dump(result)
         if len(data) + len(body) > self._max_response:
             size = len(data) + len(body)

@@ -1,0 +1,178 @@
+"""Old weights leave the store: after each commit, the updates and the model of the rounds that `keep` no longer covers.
+
+    committed r --> rounds up to r - keep --their receipts--> refs --minus what any run still needs--> drop_blobs
+
+Blobs are shared: equal work gives equal refs, so another run, also one of another fabric, may need what this one has done with. Each
+run needs its last model and the weights of its last rounds (an unfinished one also those of the round that is open); its receipts tell
+which, the ledger is not read. Receipts, close decisions, partitions and ledgers are small and always stay.
+
+A blob that is put again while it is being dropped stays: `drop_blobs` asks when it was last put, and the time it is asked about is that
+of the commit, before anything of the next round was invoked. While another run is unfinished, nothing younger than `GRACE_S` goes: its
+client may have put a blob whose receipt is not written yet.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from fedkeeper.errors import FedKeeperError
+from fedkeeper.events import INIT_STEP, SERVER, Event, aggregate_step, train_step
+from fedkeeper.model import Ref, StepKey
+from fedkeeper.stores.base import Store
+from fedkeeper.train.runs import RunRecord, every
+
+GRACE_S = 600.0
+_SETTLE_S = 2.0  # MongoDB knows in whole seconds when a blob was put: what is a little older goes for sure
+_CLOSE_S = 10.0
+_log = logging.getLogger(__name__)
+
+Refs = frozenset[Ref]
+
+
+@dataclass(frozen=True)
+class Commit:
+    """When, by the store's clock; which rounds are not needed from then on; and whether the run is over."""
+
+    now: float
+    rounds: tuple[int, ...]
+    last: bool = False
+
+
+class Collector:
+    """Observes one run and collects behind it, in a thread of its own. An error ends the collecting, never the run."""
+
+    def __init__(self, store: Store, run: str, keep: int, grace_s: float = GRACE_S) -> None:
+        self._store = store
+        self._run = run
+        self._keep = keep
+        self._grace_s = grace_s
+        self._needs = Needs(store, keep)
+        self._old: deque[tuple[float, int]] = deque()  # (when a round stopped being needed by the store's clock, the round)
+        self._commits: SimpleQueue[Commit | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._past: list[int] = []
+
+    def on_events(self, events: list[Event]) -> None:
+        """A resumed run's past, which comes first and whole, is left until the next commit: its open round may be at work."""
+        committed = [event["round"] - self._keep for event in events if event["type"] == "committed"]
+        self._past += committed
+        if not self._keep or events[0]["type"] == "run_started" or not (committed or events[-1]["type"] == "finished"):
+            return
+        old, self._past = [round_ for round_ in self._past if round_ >= 0], []
+        finished = any(event["type"] == "finished" for event in events)
+        if old or (finished and self._thread is not None):
+            self._commits.put(Commit(self._store.clock(), tuple(old), finished))
+            self._start()
+
+    def on_tick(self, waiting_for: str) -> None:
+        """Nothing to do between events."""
+
+    def close(self) -> None:
+        """Waits for what is under way."""
+        if self._thread is not None:
+            self._commits.put(None)
+            self._thread.join(_CLOSE_S)
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="collector", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        while (commit := self._commits.get()) is not None:
+            self._old.extend((commit.now, round_) for round_ in commit.rounds)
+            try:
+                self._collect(commit)
+            except FedKeeperError as exc:
+                _log.warning("old weights stay in the store from here on: %s", exc)
+                return
+
+    def _collect(self, commit: Commit) -> None:
+        records = every(self._store)
+        others = any(record.end is None and record.run != self._run for record in records)
+        before = commit.now - self._grace_s if others else commit.now
+        settled = before if commit.last else before - _SETTLE_S
+        rounds = []
+        while self._old and self._old[0][0] <= settled:
+            rounds.append(self._old.popleft()[1])
+        drop(self._store, self._needs, self._run, rounds, records, before)
+
+
+class Needs:
+    """Which weights runs need. Those of a round that has its model do not change any more and are read once."""
+
+    def __init__(self, store: Store, keep: int) -> None:
+        self._store = store
+        self._keep = keep
+        self._rounds: dict[tuple[str, int], Refs] = {}
+
+    def of_run(self, record: RunRecord) -> Refs:
+        """What the run still needs."""
+        last = last_round(self._store, record.run)
+        rounds = range(max(0, last - self._keep + 1), last + 1)
+        needed = frozenset().union(*(self.of_round(record.run, round_) for round_ in rounds))
+        if record.end is not None:
+            return needed | {Ref(record.end["model"])}
+        return needed | weights_of(self._store, record.run, last + 1)
+
+    def of_round(self, run: str, round_: int) -> Refs:
+        """Of a round that has its model."""
+        key = (run, round_)
+        if key not in self._rounds:
+            self._rounds[key] = weights_of(self._store, run, round_)
+        return self._rounds[key]
+
+    def forget(self, run: str, round_: int) -> None:
+        self._rounds.pop((run, round_), None)
+
+
+def drop(store: Store, needs: Needs, run: str, rounds: Iterable[int], records: Iterable[RunRecord], before: float) -> int:
+    """Drop what these rounds of `run` used and no run needs. Returns the number of blobs that went."""
+    candidates: set[Ref] = set()
+    for round_ in rounds:
+        candidates |= needs.of_round(run, round_)
+        needs.forget(run, round_)
+    for record in records:
+        if not candidates:
+            return 0
+        candidates -= needs.of_run(record)
+    return store.drop_blobs(candidates, before)
+
+
+def collect_all(store: Store, keep: int, grace_s: float = GRACE_S) -> int:
+    """The old rounds of every run: what interrupted or crowded collections left behind. Returns the number of blobs that went."""
+    if not keep:
+        return 0
+    before = store.clock() - grace_s
+    needs, records = Needs(store, keep), every(store)
+    old = {record.run: range(last_round(store, record.run) - keep + 1) for record in records}
+    return sum(drop(store, needs, run, rounds, records, before) for run, rounds in old.items())
+
+
+def weights_of(store: Store, run: str, round_: int) -> Refs:
+    """Updates of a round's clients and the model made of them; of round 0 the initial model."""
+    clients = store.receipts(run, train_step(round_)).values() if round_ > 0 else ()
+    updates = {ref for receipt in clients for ref in receipt.outputs.values()}
+    made = store.get_receipt(run, StepKey(aggregate_step(round_) if round_ > 0 else INIT_STEP, SERVER))
+    model = {ref for name, ref in made.outputs.items() if name != "partition"} if made is not None else set()
+    return frozenset(updates | model)
+
+
+def last_round(store: Store, run: str) -> int:
+    """The last round with a model of its own, 0 when there is none. Rounds are numbered without a gap: doubling, then halving."""
+
+    def there(round_: int) -> bool:
+        return store.get_receipt(run, StepKey(aggregate_step(round_), SERVER)) is not None
+
+    low, high = 0, 1
+    while there(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if there(middle) else (low, middle)
+    return low
