@@ -74,6 +74,7 @@ def start_run(
     deployment = _deployed(house)
     if deployment.digest != house.deploy_digest:
         raise StaleDeployment(f"what is deployed of {house.fabric.name} is not what the spec says now")
+    painter.begin()  # as early as can be: a short run would wait for it in the end
     start_from = _checkpoint(house)
     file = spec_file.resolve()
     record = RunRecord(
@@ -183,6 +184,10 @@ def _evaluator(house: House, run: str) -> Evaluator | None:
         return None
 
     def ask(ref: Ref) -> bytes:
+        blob = house.store.open_blob(ref)
+        blob.close()
+        if blob.size > provider.capabilities.max_response:
+            return b""
         job = ExportJob(run, "export", SERVER, model=ref, params=fabric.training.params)
         return provider.call(function_name(fabric.name, Role.EVALUATOR), {"job": job.to_params()}).body
 

@@ -14,7 +14,7 @@ from fedkeeper.errors import CorruptData
 from fedkeeper.jobs import AggregateJob
 from fedkeeper.model import Json, Receipt
 from fedkeeper.refs import parse_ref
-from fedkeeper.runtime import records
+from fedkeeper.runtime import place, records
 from fedkeeper.runtime.context import Context
 from fedkeeper.runtime.reduce import reduce_stream
 from fedkeeper.strategies.base import Update
@@ -35,7 +35,7 @@ def handle(context: Context, params: Mapping[str, Json], _body: bytes) -> tuple[
         base.close()
     outputs = {"model": store.put_blob(*parts)}
     inputs = {"model": job.model, "decision": job.decision, "strategy": job.strategy}
-    notes = {"aggregate_s": round(time.monotonic() - began, 4)}
+    notes = {"aggregate_s": round(time.monotonic() - began, 4), **place.here()}
     receipt = Receipt(job.key, inputs, outputs, sum(update.examples for update in updates), {}, notes)
     return records.commit(store, job.run, receipt), b""
 

@@ -28,6 +28,7 @@ import numpy.typing as npt
 from fedkeeper import codec
 from fedkeeper.errors import CorruptData, UsageError
 from fedkeeper.model import Ref
+from fedkeeper.runtime.weights import head_of
 from fedkeeper.stores.base import BlobReader
 from fedkeeper.strategies.base import Block, StreamReducer, Update
 
@@ -242,25 +243,14 @@ class _Readers:
 
 
 def _header(blob: BlobReader) -> tuple[bytes, tuple[codec.Tensor, ...]]:
-    head = _head(blob)
+    head = head_of(blob)
     return head, codec.layout(head, blob.size)
-
-
-def _head(blob: BlobReader) -> bytes:
-    prefix = bytearray(min(8, blob.size))
-    blob.read_into(0, memoryview(prefix))
-    size = codec.header_size(memoryview(prefix))
-    if size > blob.size:
-        raise CorruptData("not safetensors: truncated header")
-    head = bytearray(size)
-    blob.read_into(0, memoryview(head))
-    return bytes(head)
 
 
 def _checked(update: Update, weight: float, head: bytes, layout: Sequence[codec.Tensor], open_blob: OpenBlob) -> Input:
     with closing(open_blob(update.ref)) as blob:
         try:
-            theirs = _head(blob)
+            theirs = head_of(blob)
             found = codec.layout(theirs, blob.size)
         except CorruptData as exc:
             raise CorruptData(f"the update of client {update.client!r} is no use: {exc.message}", hint=_HINT) from exc

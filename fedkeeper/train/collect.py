@@ -1,10 +1,11 @@
 """Old weights leave the store: after each commit, the updates and the model of the rounds that `keep` no longer covers.
 
-    committed r --> rounds up to r - keep --their receipts--> refs --minus what any run still needs--> drop_blobs
+    committed r --> what round r - keep and those before it left --minus what any run still needs--> drop_blobs
 
 Blobs are shared: equal work gives equal refs, so another run, also one of another fabric, may need what this one has done with. Each
-run needs its last model and the weights of its last rounds (an unfinished one also those of the round that is open); its receipts tell
-which, the ledger is not read. Receipts, close decisions, partitions and ledgers are small and always stay.
+run needs its last model and the weights of its last rounds (an unfinished one also those of the round that is open). Of this run its
+events tell which; of the others their receipts, as their ledgers may be long. Receipts, close decisions, partitions and ledgers are
+small and always stay.
 
 A blob that is put again while it is being dropped stays: `drop_blobs` asks when it was last put, and the time it is asked about is that
 of the commit, before anything of the next round was invoked. While another run is unfinished, nothing younger than `GRACE_S` goes: its
@@ -15,8 +16,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Iterable
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -36,10 +37,11 @@ Refs = frozenset[Ref]
 
 @dataclass(frozen=True)
 class Commit:
-    """When, by the store's clock; which rounds are not needed from then on; and whether the run is over."""
+    """When, by the store's clock; the weights that only older rounds used; those of the rounds that stay; and whether the run is over."""
 
     now: float
-    rounds: tuple[int, ...]
+    old: Refs
+    kept: Refs
     last: bool = False
 
 
@@ -52,22 +54,20 @@ class Collector:
         self._keep = keep
         self._grace_s = grace_s
         self._needs = Needs(store, keep)
-        self._old: deque[tuple[float, int]] = deque()  # (when a round stopped being needed by the store's clock, the round)
+        self._rounds: defaultdict[int, set[Ref]] = defaultdict(set)  # weights, by round, as they become known
+        self._old: deque[tuple[float, Refs]] = deque()  # and when they stopped being needed, by the store's clock
         self._commits: SimpleQueue[Commit | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._past: list[int] = []
 
     def on_events(self, events: list[Event]) -> None:
         """A resumed run's past, which comes first and whole, is left until the next commit: its open round may be at work."""
-        committed = [event["round"] - self._keep for event in events if event["type"] == "committed"]
-        self._past += committed
-        if not self._keep or events[0]["type"] == "run_started" or not (committed or events[-1]["type"] == "finished"):
+        if not self._keep:
             return
-        old, self._past = [round_ for round_ in self._past if round_ >= 0], []
-        finished = any(event["type"] == "finished" for event in events)
-        if old or (finished and self._thread is not None):
-            self._commits.put(Commit(self._store.clock(), tuple(old), finished))
-            self._start()
+        for event in events:
+            self._note(event)
+        live = [event for event in events if event["type"] in ("committed", "finished")]
+        if live and events[0]["type"] != "run_started":
+            self._commit(live[-1])
 
     def on_tick(self, waiting_for: str) -> None:
         """Nothing to do between events."""
@@ -78,14 +78,28 @@ class Collector:
             self._commits.put(None)
             self._thread.join(_CLOSE_S)
 
-    def _start(self) -> None:
+    def _note(self, event: Event) -> None:
+        kind = event["type"]
+        if kind == "ended" and event["state"] == "succeeded" and event["step"] == train_step(event["round"]):
+            self._rounds[event["round"]].update(event["outputs"].values())
+        elif kind in ("initialised", "committed"):
+            self._rounds[event.get("round", 0)].add(event["model"])
+
+    def _commit(self, event: Event) -> None:
+        first = event.get("round", event.get("rounds", 0)) - self._keep + 1
+        gone = [round_ for round_ in self._rounds if round_ < first]
+        if not gone and self._thread is None:
+            return
+        old = frozenset().union(*(self._rounds.pop(round_) for round_ in gone))
+        kept = frozenset().union(*self._rounds.values())
+        self._commits.put(Commit(self._store.clock(), old - kept, kept, event["type"] == "finished"))
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="collector", daemon=True)
             self._thread.start()
 
     def _work(self) -> None:
         while (commit := self._commits.get()) is not None:
-            self._old.extend((commit.now, round_) for round_ in commit.rounds)
+            self._old.append((commit.now, commit.old))
             try:
                 self._collect(commit)
             except FedKeeperError as exc:
@@ -93,18 +107,18 @@ class Collector:
                 return
 
     def _collect(self, commit: Commit) -> None:
-        records = every(self._store)
-        others = any(record.end is None and record.run != self._run for record in records)
-        before = commit.now - self._grace_s if others else commit.now
+        others = [record for record in every(self._store) if record.run != self._run]
+        crowded = any(record.end is None for record in others)
+        before = commit.now - self._grace_s if crowded else commit.now
         settled = before if commit.last else before - _SETTLE_S
-        rounds = []
+        old: set[Ref] = set()
         while self._old and self._old[0][0] <= settled:
-            rounds.append(self._old.popleft()[1])
-        drop(self._store, self._needs, self._run, rounds, records, before)
+            old |= self._old.popleft()[1]
+        drop(self._store, self._needs, old - commit.kept, others, before)
 
 
 class Needs:
-    """Which weights runs need. Those of a round that has its model do not change any more and are read once."""
+    """Which weights runs need, by their receipts. Those of a round that has its model do not change any more and are read once."""
 
     def __init__(self, store: Store, keep: int) -> None:
         self._store = store
@@ -127,21 +141,15 @@ class Needs:
             self._rounds[key] = weights_of(self._store, run, round_)
         return self._rounds[key]
 
-    def forget(self, run: str, round_: int) -> None:
-        self._rounds.pop((run, round_), None)
 
-
-def drop(store: Store, needs: Needs, run: str, rounds: Iterable[int], records: Iterable[RunRecord], before: float) -> int:
-    """Drop what these rounds of `run` used and no run needs. Returns the number of blobs that went."""
-    candidates: set[Ref] = set()
-    for round_ in rounds:
-        candidates |= needs.of_round(run, round_)
-        needs.forget(run, round_)
+def drop(store: Store, needs: Needs, candidates: Collection[Ref], records: Iterable[RunRecord], before: float) -> int:
+    """Drop the candidates that none of these runs needs. Returns the number of blobs that went."""
+    left = set(candidates)
     for record in records:
-        if not candidates:
+        if not left:
             return 0
-        candidates -= needs.of_run(record)
-    return store.drop_blobs(candidates, before)
+        left -= needs.of_run(record)
+    return store.drop_blobs(left, before) if left else 0
 
 
 def collect_all(store: Store, keep: int, grace_s: float = GRACE_S) -> int:
@@ -150,8 +158,12 @@ def collect_all(store: Store, keep: int, grace_s: float = GRACE_S) -> int:
         return 0
     before = store.clock() - grace_s
     needs, records = Needs(store, keep), every(store)
-    old = {record.run: range(last_round(store, record.run) - keep + 1) for record in records}
-    return sum(drop(store, needs, run, rounds, records, before) for run, rounds in old.items())
+    gone = 0
+    for record in records:
+        rounds = range(last_round(store, record.run) - keep + 1)
+        old = frozenset().union(*(weights_of(store, record.run, round_) for round_ in rounds))
+        gone += drop(store, needs, old, records, before)
+    return gone
 
 
 def weights_of(store: Store, run: str, round_: int) -> Refs:

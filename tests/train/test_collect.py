@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fedkeeper.events import INIT_STEP, SERVER, Event, aggregate_step, train_step
 from fedkeeper.model import Receipt, Ref, StepKey
 from fedkeeper.stores.memory import MemoryStore
-from fedkeeper.train.collect import Collector, Commit, collect_all, last_round, weights_of
+from fedkeeper.train.collect import Collector, collect_all, last_round, weights_of
 from fedkeeper.train.runs import RunRecord
 
 CLIENTS = ("a", "b")
@@ -50,20 +50,31 @@ class World:
         return any(self.store.get_blob(ref) == text.encode() for ref in self.store.blobs())
 
     def collect(self, run: str, committed: int, keep: int = 2, grace_s: float = 600.0) -> None:
-        """The collector as it sees a live run, up to the commit of a round."""
+        """The collector as it sees a live run, up to the commit of a round and the run's end."""
         collector = Collector(self.store, run, keep, grace_s)
-        commits = [event(round_) for round_ in range(1, committed + 1)]
-        collector.on_events([{"seq": 0, "time": 0.0, "type": "run_started"}, *commits[:-1]])
-        collector.on_events(commits[-1:])
-        collector.on_events([FINISHED])
+        collector.on_events(self.events(run, committed - 1))
+        collector.on_events(self.events(run, committed)[-1 - len(CLIENTS) :])
+        collector.on_events([finished(committed)])
         collector.close()
 
+    def events(self, run: str, committed: int) -> list[Event]:
+        """What the receipts of a run's rounds became in its ledger."""
+        events: list[Event] = [{"seq": 0, "time": 0.0, "type": "run_started"}]
+        (initial,) = weights_of(self.store, run, 0)
+        events.append({"type": "initialised", "model": initial, "partition": None})
+        for round_ in range(1, committed + 1):
+            step = train_step(round_)
+            for client, receipt in self.store.receipts(run, step).items():
+                ended = {"type": "ended", "state": "succeeded", "round": round_, "step": step, "subject": client}
+                events.append({**ended, "outputs": dict(receipt.outputs)})
+            model = self.store.get_receipt(run, StepKey(aggregate_step(round_), SERVER))
+            assert model is not None
+            events.append({"type": "committed", "round": round_, "model": model.outputs["model"]})
+        return events
 
-FINISHED: Event = {"seq": 99, "time": 0.0, "type": "finished"}
 
-
-def event(round_: int) -> Event:
-    return {"seq": round_, "time": 0.0, "type": "committed", "round": round_}
+def finished(rounds: int) -> Event:
+    return {"type": "finished", "rounds": rounds}
 
 
 def test_the_last_rounds_stay() -> None:
@@ -87,13 +98,27 @@ def test_the_past_of_a_resumed_run_waits_for_its_next_commit() -> None:
     world = World()
     world.begin("r", rounds=4)
     collector = Collector(world.store, "r", 1)
-    collector.on_events([{"seq": 0, "time": 0.0, "type": "run_started"}, *[event(n) for n in (1, 2, 3, 4)]])
-    collector.on_events([{"seq": 9, "time": 0.0, "type": "resumed"}])
+    collector.on_events(world.events("r", 4))
+    collector.on_events([{"type": "resumed"}])
     assert world.there("r update 1 a")
     world.round("r", 5)
-    collector.on_events([event(5), FINISHED])
+    collector.on_events(world.events("r", 5)[-3:])
+    collector.on_events([finished(5)])
     collector.close()
-    assert [world.there(f"r update {n} a") for n in (1, 2, 3, 4)] == [False] * 4
+    assert [world.there(f"r update {n} a") for n in (1, 2, 3, 4, 5)] == [False] * 4 + [True]
+
+
+def test_an_update_that_comes_back_in_a_later_round_stays() -> None:
+    """A client that has converged returns the same bytes again."""
+    world = World()
+    world.begin("r", rounds=0)
+    for round_ in (1, 2, 3, 4):
+        world.receipt("r", train_step(round_), "a", "the same for ever")
+        world.receipt("r", train_step(round_), "b", f"b {round_}")
+        world.receipt("r", aggregate_step(round_), SERVER, f"r model {round_}")
+    world.collect("r", 4)
+    assert world.there("the same for ever")
+    assert [world.there(f"b {n}") for n in (1, 2, 3, 4)] == [False, False, True, True]
 
 
 def test_what_a_finished_run_ended_with_stays() -> None:
@@ -130,9 +155,12 @@ def test_what_is_put_again_after_the_commit_stays() -> None:
     world = World()
     world.begin("r", rounds=3)
     collector = Collector(world.store, "r", 2)
-    collector._commits.put(Commit(world.store.clock(), (1,), last=True))
+    collector.on_events(world.events("r", 2))
+    clock = world.store.clock()
+    world.store.clock = lambda: clock  # type: ignore[method-assign]
     again = world.blob("r update 1 a")
-    collector._start()
+    collector.on_events(world.events("r", 3)[-3:])
+    collector.on_events([finished(3)])
     collector.close()
     assert world.store.has_blob(again)
     assert not world.there("r update 1 b")
