@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+STORE: str | None = None
+"""Where projects keep their runs; None: the file store beside them. Set by the tests' own fixture."""
 SOFTMAX = Path(__file__).parents[2] / "examples" / "numpy" / "tasks" / "softmax.py"
 
 
@@ -20,6 +22,7 @@ def spec(name: str = "tiny", *, clients: int = 6, weights: str = "store", worker
     return {
         "version": 1,
         "name": name,
+        **({"store": STORE} if STORE else {}),
         "providers": {"local": {"here": {"workers": workers}}},
         "scenarios": {
             "federated_learning": {
