@@ -34,9 +34,11 @@ def tree(tmp_path: Path) -> Path:
 
 
 def demo(tree: Path) -> subprocess.Popen[bytes]:
-    """In a session of its own, as a terminal's foreground group: Ctrl-C reaches the script and the program it runs."""
+    """In a session of its own, as a terminal's foreground group: Ctrl-C reaches the script and the program it runs, also when
+    the tests themselves run in the background, where shells have SIGINT ignored."""
+    command = ["env", "--default-signal=INT", "sh", "tools/demo.sh"]
     with (tree / "said").open("wb") as said:
-        return subprocess.Popen(["sh", "tools/demo.sh"], cwd=tree, start_new_session=True, stdout=said)
+        return subprocess.Popen(command, cwd=tree, start_new_session=True, stdout=said)
 
 
 def calls(tree: Path) -> list[str]:
