@@ -225,9 +225,9 @@ class Fabric:
         return store_registry.grant(resolve(self.spec.store, "store", self.environ), theirs)
 
     def collect(self) -> int:
-        """Delete the weights of old rounds of every run in the store. Returns how many blobs went."""
+        """Delete the weights of old rounds of every run in the store, by its own `keep`. Returns how many blobs went."""
         with self._house() as house:
-            return collect_all(house.store, self.spec.keep)
+            return collect_all(house.store)
 
     def _house(self) -> House:
         return House(self.spec, self.environ)

@@ -80,6 +80,7 @@ def start_run(
     record = RunRecord(
         run=runs.checked_id(run), fabric=house.fabric.name, created=time.time(), spec_file=str(file), spec_text=file.read_text("utf-8"),
         overrides=tuple(overrides), deploy_digest=house.deploy_digest, run_digest=house.fabric.run_digest(),
+        keep=house.fabric.keep,
     )  # fmt: skip
     with house.store.lease(run):
         runs.create(house.store, record)
@@ -110,7 +111,7 @@ def _conduct(
 ) -> Run:
     folder = model_path(house.fabric, record.run)
     kept = _Kept()
-    collector = Collector(house.store, record.run, house.fabric.keep)
+    collector = Collector(house.store, record.run, record.keep)
     ledger = Ledger(house.store, record.run, [kept, RunFolder(folder, kept.story.fold), collector, *observers])
     state = RunState()
     try:

@@ -26,7 +26,7 @@ def grant(session: Session) -> None:
 @store.command("collect")
 @standard(stored=True)
 def collect(session: Session) -> None:
-    """Delete the weights of old rounds of every run in the store, as `keep` says.
+    """Delete the weights of old rounds of every run in the store, as the `keep` it began with says.
 
     A run does so as it goes; this takes what interrupted runs, and several at a time, have left behind.
     """

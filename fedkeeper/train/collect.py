@@ -53,7 +53,7 @@ class Collector:
         self._run = run
         self._keep = keep
         self._grace_s = grace_s
-        self._needs = Needs(store, keep)
+        self._needs = Needs(store)
         self._rounds: defaultdict[int, set[Ref]] = defaultdict(set)  # weights, by round, as they become known
         self._old: deque[tuple[float, Refs]] = deque()  # and when they stopped being needed, by the store's clock
         self._commits: SimpleQueue[Commit | None] = SimpleQueue()
@@ -120,15 +120,14 @@ class Collector:
 class Needs:
     """Which weights runs need, by their receipts. Those of a round that has its model do not change any more and are read once."""
 
-    def __init__(self, store: Store, keep: int) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._keep = keep
         self._rounds: dict[tuple[str, int], Refs] = {}
 
     def of_run(self, record: RunRecord) -> Refs:
-        """What the run still needs."""
+        """What the run still needs, by its own `keep`."""
         last = last_round(self._store, record.run)
-        rounds = range(max(0, last - self._keep + 1), last + 1)
+        rounds = range(max(0, last - record.keep + 1) if record.keep else 0, last + 1)
         needed = frozenset().union(*(self.of_round(record.run, round_) for round_ in rounds))
         if record.end is not None:
             return needed | {Ref(record.end["model"])}
@@ -152,15 +151,14 @@ def drop(store: Store, needs: Needs, candidates: Collection[Ref], records: Itera
     return store.drop_blobs(left, before) if left else 0
 
 
-def collect_all(store: Store, keep: int, grace_s: float = GRACE_S) -> int:
-    """The old rounds of every run: what interrupted or crowded collections left behind. Returns the number of blobs that went."""
-    if not keep:
-        return 0
+def collect_all(store: Store, grace_s: float = GRACE_S) -> int:
+    """The rounds of every run that its own `keep` does not cover, as interrupted or crowded collections left them.
+    Returns the number of blobs that went."""
     before = store.clock() - grace_s
-    needs, records = Needs(store, keep), every(store)
+    needs, records = Needs(store), every(store)
     gone = 0
     for record in records:
-        rounds = range(last_round(store, record.run) - keep + 1)
+        rounds = range(last_round(store, record.run) - record.keep + 1) if record.keep else ()
         old = frozenset().union(*(weights_of(store, record.run, round_) for round_ in rounds))
         gone += drop(store, needs, old, records, before)
     return gone

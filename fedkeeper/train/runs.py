@@ -1,6 +1,6 @@
 """The run record: what a run needs to be found, shown and resumed. On disk before its first invocation.
 
-    record("run", id) = {run, fabric, created, spec_file, spec_text, overrides, deploy_digest, run_digest, end: null | {...}}
+    record("run", id) = {run, fabric, created, spec_file, spec_text, overrides, deploy_digest, run_digest, keep, end: null | {...}}
 
 The spec's text is kept as it was, so that `resume` trains what `start` began even when the file has changed. It holds no secret.
 """
@@ -34,6 +34,7 @@ class RunRecord:
     overrides: tuple[tuple[str, str], ...]
     deploy_digest: str
     run_digest: str
+    keep: int = 0  # last rounds whose weights stay in the store; 0: all
     end: dict[str, Json] | None = None
 
     def save(self, store: Store) -> None:

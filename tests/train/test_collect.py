@@ -23,14 +23,14 @@ class World:
     def __init__(self) -> None:
         self.store = MemoryStore("memory:")
 
-    def begin(self, run: str, *, finished: bool = False, rounds: int = 0, content: str = "") -> None:
-        self.record(run, end={"model": self.blob(f"{content or run} model {rounds}")} if finished else None)
+    def begin(self, run: str, *, finished: bool = False, rounds: int = 0, content: str = "", keep: int = 2) -> None:
+        self.record(run, end={"model": self.blob(f"{content or run} model {rounds}")} if finished else None, keep=keep)
         self.receipt(run, INIT_STEP, SERVER, f"{content or run} model 0")
         for round_ in range(1, rounds + 1):
             self.round(run, round_, content)
 
-    def record(self, run: str, end: dict[str, object] | None) -> None:
-        RunRecord(run, "fabric", 0.0, "c.yaml", "", (), "d", "r", end).save(self.store)
+    def record(self, run: str, end: dict[str, object] | None, keep: int = 2) -> None:
+        RunRecord(run, "fabric", 0.0, "c.yaml", "", (), "d", "r", keep, end).save(self.store)
 
     def round(self, run: str, round_: int, content: str = "") -> None:
         self.train(run, round_, content)
@@ -131,6 +131,15 @@ def test_what_a_finished_run_ended_with_stays() -> None:
     assert not world.there("same update 1 a")
 
 
+def test_each_run_keeps_what_its_own_spec_says() -> None:
+    world = World()
+    world.begin("all", rounds=3, finished=True, content="same", keep=0)
+    world.begin("r", rounds=6, content="same")
+    world.collect("r", 6)
+    collect_all(world.store, grace_s=0.0)
+    assert [world.there(f"same update {n} a") for n in range(1, 7)] == [True, True, True, False, True, True]
+
+
 def test_what_an_unfinished_run_is_about_to_count_stays() -> None:
     world = World()
     world.begin("other", rounds=1, content="same")
@@ -170,10 +179,10 @@ def test_collect_all_takes_what_was_left_behind() -> None:
     world = World()
     world.begin("one", rounds=5, finished=True)
     world.begin("two", rounds=3, content="one")
-    assert collect_all(world.store, 2, grace_s=600.0) == 0
-    assert collect_all(world.store, 2, grace_s=0.0) > 0
+    assert collect_all(world.store, grace_s=600.0) == 0
+    assert collect_all(world.store, grace_s=0.0) > 0
     assert [world.there(f"one update {n} a") for n in range(1, 6)] == [False, True, True, True, True]
-    assert collect_all(world.store, 2, grace_s=0.0) == 0
+    assert collect_all(world.store, grace_s=0.0) == 0
 
 
 @pytest.mark.parametrize("rounds", [0, 1, 2, 3, 4, 7, 8, 9, 100])
@@ -189,7 +198,7 @@ def test_no_run_loses_what_it_needs(runs: list[tuple[int, bool, str]], keep: int
     """Whatever runs share, after collecting behind each of them every run has its last rounds, its open round and its model."""
     world = World()
     for number, (rounds, finished, content) in enumerate(runs):
-        world.begin(str(number), rounds=rounds, finished=finished, content=content)
+        world.begin(str(number), rounds=rounds, finished=finished, content=content, keep=keep)
         if not finished:
             world.train(str(number), rounds + 1, content=content)
     for number, (rounds, _, _) in enumerate(runs):
